@@ -1,0 +1,126 @@
+# make run: everything on a fresh machine, then the agent in the foreground.  make test: all its tests.
+SANITIZER ?=
+PREFIX    ?= /usr/local
+DESTDIR   ?=
+BUILD     ?= build$(if $(SANITIZER),/$(SANITIZER))
+CC        ?= cc
+SANITIZE  := $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-omit-frame-pointer -fno-sanitize-recover=all)
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+COMMIT  := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
+BRANCH  := $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null || echo unknown)
+BUILT   := $(shell git log -1 --format=%cd --date=format:%Y-%m-%d_%H:%M:%S 2>/dev/null || echo unknown)
+
+LUAINC   = $(shell pkg-config --variable=includedir luajit)
+LIBDIR   = $(shell pkg-config --variable=libdir libuv)
+LLHTTP  := $(wildcard /usr/include/llhttp.h)
+PARSER   = $(if $(LLHTTP),-lllhttp,-lhttp_parser)
+WARN     = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes
+CFLAGS  ?= -O2 -g
+CPPFLAGS = -Isrc -isystem $(LUAINC) -isystem /usr/include/lua5.1 -D_GNU_SOURCE $(if $(LLHTTP),-DHAVE_LLHTTP)
+COMPILE  = $(CC) -std=gnu11 $(WARN) $(CFLAGS) $(SANITIZE) $(CPPFLAGS) -fdata-sections -ffunction-sections
+
+# What a process needs is linked in: a shared library costs private pages in every process.
+LIBS     = $(LIBDIR)/libluajit-5.1.a $(LIBDIR)/liblua5.1-luv.a $(LIBDIR)/libuv_a.a -Wl,-Bstatic $(PARSER) -Wl,-Bdynamic \
+           -lm -ldl -lpthread
+LINK     = $(CC) $(CFLAGS) $(SANITIZE) -Wl,-E -Wl,--gc-sections -Wl,-z,relro,-z,now
+
+SOURCES  = $(filter-out $(wildcard src/git/*.c src/curl/*.c),$(wildcard src/*/*.c))
+BINDINGS = $(filter src/host/%,$(SOURCES)) $(foreach s,$(SOURCES),$(if $(filter lua_%,$(notdir $s)),$s))
+CORES    = $(filter-out $(BINDINGS),$(SOURCES))
+MODULES  = $(shell find lua/agent -name '*.lua' -not -path '*/_meta/*')
+OBJECTS  = $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/src/main.o
+LUAOBJ   = $(MODULES:%.lua=$(BUILD)/%.lua.o)
+UNITS    = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+FUZZERS  = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+REPLAYS  = $(FUZZERS:%=$(BUILD)/tests/fuzz/replay_%)
+
+.PHONY: build run test test-servers unit spec integration lint fuzz bench install clean tools
+
+build: $(BUILD)/agent
+
+run:
+	packaging/deps.sh build
+	$(MAKE) build
+	$(BUILD)/agent start -f conf/local.lua
+
+test:
+	packaging/deps.sh build test
+	$(MAKE) $(BUILD)/agent $(UNITS) $(REPLAYS) $(BUILD)/tools/nsqd
+	BUILD=$(BUILD) tests/run.sh unit spec integration
+
+test-servers:
+	packaging/deps.sh build test servers
+	$(MAKE) $(BUILD)/agent $(BUILD)/tools/nsqd
+	BUILD=$(BUILD) tests/run.sh servers
+
+unit: $(UNITS) $(REPLAYS)
+	BUILD=$(BUILD) tests/run.sh unit
+
+spec: $(BUILD)/agent
+	BUILD=$(BUILD) tests/run.sh spec
+
+integration: $(BUILD)/agent $(BUILD)/tools/nsqd
+	BUILD=$(BUILD) tests/run.sh integration
+
+lint:
+	packaging/deps.sh build test lint
+	packaging/lint.sh
+
+fuzz:
+	packaging/deps.sh build fuzz
+	BUILD=$(BUILD) tests/fuzz/run.sh $(or $(SECONDS_EACH),30) $(FUZZERS)
+
+bench:
+	packaging/deps.sh build test bench
+	$(MAKE) $(BUILD)/agent $(BUILD)/tools/nsqd
+	BUILD=$(BUILD) tests/bench/run.sh
+
+install: build
+	install -D -m 0755 $(BUILD)/agent $(DESTDIR)$(PREFIX)/bin/agent
+	install -D -m 0644 conf/agent.lua $(DESTDIR)/etc/agent/agent.lua.sample
+	install -d $(DESTDIR)$(PREFIX)/share/agent/builtin
+	if ls builtin/*.lua >/dev/null 2>&1; then install -m 0644 builtin/*.lua $(DESTDIR)$(PREFIX)/share/agent/builtin; fi
+
+clean:
+	rm -rf build
+
+$(BUILD)/agent: $(OBJECTS) $(LUAOBJ)
+	$(LINK) -o $@ $^ $(LIBS)
+
+$(BUILD)/%.o: %.c | $(BUILD)/headers
+	@mkdir -p $(@D)
+	$(COMPILE) -MMD -MP -c -o $@ $<
+
+# The stamp changes only when git's answer does, so an unchanged version rebuilds nothing.
+STAMP = $(VERSION) $(COMMIT) $(BRANCH) $(BUILT)
+$(BUILD)/src/host/version.o: CPPFLAGS += -DAGENT_VERSION='"$(VERSION)"' -DAGENT_COMMIT='"$(COMMIT)"' \
+	-DAGENT_BRANCH='"$(BRANCH)"' -DAGENT_BUILT='"$(BUILT)"'
+$(BUILD)/src/host/version.o: $(BUILD)/stamp
+$(BUILD)/stamp: force
+	@mkdir -p $(@D); echo '$(STAMP)' | cmp -s - $@ || echo '$(STAMP)' >$@
+force:
+$(BUILD)/headers:
+	@mkdir -p $@
+
+# lua/agent/cli/init.lua is the module agent.cli, compiled with its line numbers for tracebacks.
+$(BUILD)/%.lua.o: %.lua
+	@mkdir -p $(@D)
+	luajit -bg -n $(subst /,.,$(patsubst %/init,%,$(<:lua/%.lua=%))) $< $@
+
+$(BUILD)/libcores.a: $(CORES:%.c=$(BUILD)/%.o)
+	$(AR) rcs $@ $^
+
+$(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libcores.a
+	@mkdir -p $(@D)
+	$(COMPILE) -MMD -MP -o $@ $< $(BUILD)/libcores.a -lcmocka $(LIBDIR)/libuv_a.a $(PARSER) -ldl -lpthread
+
+$(BUILD)/tests/fuzz/replay_%: tests/fuzz/%.c tests/fuzz/replay.c $(BUILD)/libcores.a
+	@mkdir -p $(@D)
+	$(COMPILE) -MMD -MP -o $@ $^ $(LIBDIR)/libuv_a.a $(PARSER) -ldl -lpthread
+
+# The real nsqd, wherever a Go toolchain can be had; tests name what is missing otherwise.
+build/tools/nsqd build/asan/tools/nsqd: tests/tools/nsq/go.mod
+	@packaging/nsqd.sh $@
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

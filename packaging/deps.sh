@@ -1,0 +1,47 @@
+#!/bin/sh
+# Installs the Debian packages that a make target needs: deps.sh SET…
+# Says what it installs, asks nothing, and ends with one clear line when it can't.
+set -eu
+
+packages_of() {
+    case $1 in
+    build) echo gcc make pkg-config git libc6-dev luajit libluajit-5.1-dev lua-luv-dev libuv1-dev \
+        lua-cjson lua-lpeg "$(http_parser)" ;;
+    test) echo libcmocka-dev lua-busted curl procps fuse3 libfuse3-dev ;;
+    lint) echo clang clang-tidy clang-format cppcheck lua-check luarocks ;;
+    fuzz) echo clang libclang-rt-14-dev ;;
+    *) echo "deps.sh: unknown set $1" >&2; exit 64 ;;
+    esac
+}
+
+# Debian 13 has llhttp, Debian 12 its ancestor http-parser.
+http_parser() {
+    if apt-cache show libllhttp-dev >/dev/null 2>&1; then echo libllhttp-dev; else echo libhttp-parser-dev; fi
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+missing=
+for set in "$@"; do
+    for package in $(packages_of "$set"); do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
+    done
+done
+[ -n "$missing" ] || exit 0
+
+command -v apt-get >/dev/null || { echo "deps.sh: no apt-get here; install:$missing" >&2; exit 1; }
+echo "installing:$missing"
+export DEBIAN_FRONTEND=noninteractive
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+# shellcheck disable=SC2086
+install() {
+    as_root apt-get install -y -q --no-install-recommends $missing >"$log" 2>&1 </dev/null
+}
+install || { as_root apt-get update -q >"$log" 2>&1 </dev/null && install; } || {
+    tail -n 3 "$log" >&2
+    echo "deps.sh: could not install:$missing" >&2
+    exit 1
+}

@@ -1,0 +1,24 @@
+/* The one registration table of C modules; docs in lua/agent/_meta/ are compared with it by a spec. */
+#include <lauxlib.h>
+#include <luv/luv.h>
+
+#include "host/host.h"
+
+int luaopen_host(lua_State *L);
+int luaopen_host_clock(lua_State *L);
+
+static const luaL_Reg bindings[] = {
+    {"host", luaopen_host},
+    {"host.clock", luaopen_host_clock},
+    {"luv", luaopen_luv},
+};
+
+void host_register_bindings(lua_State *L) {
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "preload");
+    for (size_t i = 0; i < sizeof bindings / sizeof bindings[0]; i++) {
+        lua_pushcfunction(L, bindings[i].func);
+        lua_setfield(L, -2, bindings[i].name);
+    }
+    lua_pop(L, 2);
+}
