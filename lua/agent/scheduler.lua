@@ -35,9 +35,10 @@ local function until_tick(item, now)
   return item.interval - late
 end
 
-local function arm(self, item, delay)
-  item.due = self.now() + delay
-  item.timer = self.after(delay, item.tick)
+-- `due` is kept exact: a timer that fires a little early or late moves nothing.
+local function arm(self, item, due)
+  item.due = due
+  item.timer = self.after(math.max(0, due - self.now()), item.tick)
 end
 
 local function finished(self, item, err)
@@ -75,10 +76,9 @@ local function skip(self, item, count)
 end
 
 local function tick(self, item)
-  local now = self.now()
-  local late = math.floor((now - item.due) / item.interval)
+  local late = math.max(0, math.floor((self.now() - item.due) / item.interval))
   if late > 0 then skip(self, item, late) end
-  arm(self, item, until_tick(item, now))
+  arm(self, item, item.due + (late + 1) * item.interval)
   if item.running then return skip(self, item, 1) end
   item.reported = nil
   run(self, item)
@@ -86,10 +86,11 @@ end
 
 -- After the first run the next tick is at least half an interval away: rates want a real distance.
 local function first_run(self, item)
-  local delay = until_tick(item, self.now())
+  local now = self.now()
+  local delay = until_tick(item, now)
   if delay < item.interval / 2 then delay = delay + item.interval end
   item.tick = function() tick(self, item) end
-  arm(self, item, delay)
+  arm(self, item, now + delay)
   run(self, item)
 end
 
@@ -106,7 +107,7 @@ function M:every(id, interval, fn)
   local delay = (self.added * GOLDEN % 1) * spread
   self.added = self.added + 1
   item.tick = function() first_run(self, item) end
-  arm(self, item, delay)
+  arm(self, item, self.now() + delay)
 end
 
 --- Ends an item's schedule; a run under way goes on to its end.

@@ -77,6 +77,20 @@ describe("the scheduler", function()
     assert.is_true(math.abs(phase("a", "CPU") - phase("a", "MEM")) > 0.01)
   end)
 
+  it("is not moved by timers that fire early or late, nor does it run twice for one tick", function()
+    local s, t = setup()
+    local after, runs, noise = s.after, 0, { 0.3, -0.0009, 0.002, -0.0005 }
+    s.after = function(seconds, fn)
+      table.insert(noise, table.remove(noise, 1))
+      return after(seconds + noise[1], fn)
+    end
+    local due = {}
+    s:every("CPU", 10, function(done) runs = runs + 1 due[#due + 1] = t.now % 10 done() end)
+    t.advance(1000)
+    assert.near(100, runs, 1)
+    for i = 3, #due do assert.near(due[2], due[i], 0.31) end
+  end)
+
   it("spreads the phases of many hosts evenly", function()
     local slots = {}
     for i = 1, 2000 do

@@ -1,6 +1,7 @@
 -- Metrics into the bytes that the router reads (contracts.md §2). The points array of a batch is
 -- encoded once; the message of each namespace is `head(ns) .. body`, so twenty namespaces cost one encoding.
 
+local namespace = require("agent.namespace")
 local new_buffer = require("string.buffer").new
 
 local M = {}
@@ -155,19 +156,9 @@ function M.encode(metrics, host, now, max)
   return bodies, dropped
 end
 
---- The topic of a namespace, which is also the name of its database.
-function M.topic(ns)
-  return "collect." .. ns
-end
-
 --- What stands before the body in a namespace's message.
 function M.head(ns)
-  return '{"database":' .. json_string(M.topic(ns)) .. ',"retentionPolicy":"default","points":'
-end
-
---- nsqd takes topics of 1 to 64 bytes of these characters (contracts.md §6.1).
-function M.valid_namespace(ns)
-  return type(ns) == "string" and #ns >= 1 and #M.topic(ns) <= 64 and not ns:find("[^%.%w_-]")
+  return '{"database":' .. json_string(namespace.topic(ns)) .. ',"retentionPolicy":"default","points":'
 end
 
 return M

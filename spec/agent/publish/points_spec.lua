@@ -129,13 +129,3 @@ describe("tags", function()
     assert.equal("\239\191\189\239\191\189\239\191\189", tags({ k = "\237\160\128" }).k)
   end)
 end)
-
-describe("a namespace", function()
-  it("is valid when nsqd takes its topic", function()
-    assert.is_true(points.valid_namespace("front.shop-1.loda_x"))
-    assert.is_true(points.valid_namespace(("a"):rep(56)))
-    for _, bad in ipairs({ "", ("a"):rep(57), "a b", "a/b", "a\n", "a#ephemeral" }) do
-      assert.is_false(points.valid_namespace(bad))
-    end
-  end)
-end)
