@@ -6,10 +6,12 @@
 
 int luaopen_host(lua_State *L);
 int luaopen_host_clock(lua_State *L);
+int luaopen_host_procfs(lua_State *L);
 
 static const luaL_Reg bindings[] = {
     {"host", luaopen_host},
     {"host.clock", luaopen_host_clock},
+    {"host.procfs", luaopen_host_procfs},
     {"luv", luaopen_luv},
 };
 
