@@ -8,7 +8,7 @@ packages_of() {
     build) echo gcc make pkg-config git libc6-dev luajit libluajit-5.1-dev lua-luv-dev libuv1-dev \
         lua-cjson lua-lpeg "$(http_parser)" ;;
     test) echo libcmocka-dev lua-busted curl procps fuse3 libfuse3-dev ;;
-    lint) echo clang clang-tidy clang-format cppcheck lua-check luarocks ;;
+    lint) echo clang clang-tidy clang-format cppcheck lua-check luarocks shellcheck ;;
     fuzz) echo clang libclang-rt-14-dev ;;
     *) echo "deps.sh: unknown set $1" >&2; exit 64 ;;
     esac

@@ -123,11 +123,11 @@ function M:stop()
 end
 
 --- Calls visit(id, usage) for each item: usage = { interval, runs, missed, errors, last_s, longest_s,
---- last_error }; the longest run is counted anew afterwards.
-function M:usage(visit)
+--- last_error }; not to be changed. With `anew` the longest run is measured anew from now on.
+function M:usage(visit, anew)
   for id, item in pairs(self.items) do
     visit(id, item)
-    item.longest_s = 0
+    if anew then item.longest_s = 0 end
   end
 end
 

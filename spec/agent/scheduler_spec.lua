@@ -37,7 +37,7 @@ local function usage(scheduler, id)
     if name ~= id then return end
     found = {}
     for key, value in pairs(item) do found[key] = value end
-  end)
+  end, true)
   return found
 end
 

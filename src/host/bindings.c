@@ -1,4 +1,5 @@
-/* The one registration table of C modules; docs in lua/agent/_meta/ are compared with it by a spec. */
+/* The one registration table of C modules; docs in lua/agent/_meta/ are compared with it by a spec.
+ */
 #include <lauxlib.h>
 #include <luv/luv.h>
 

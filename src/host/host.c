@@ -75,15 +75,14 @@ uint64_t host_take_stall(struct host *h) {
 }
 
 /* AGENT_LUA_PATH: a tree of Lua files (…/lua) that goes before the compiled-in modules. */
-static const char tree_loader[] =
-    "local tree = os.getenv('AGENT_LUA_PATH')\n"
-    "if not tree or tree == '' then return end\n"
-    "local templates = tree .. '/?.lua;' .. tree .. '/?/init.lua'\n"
-    "table.insert(package.loaders, 1, function(name)\n"
-    "  local path, tried = package.searchpath(name, templates)\n"
-    "  if not path then return tried end\n"
-    "  return assert(loadfile(path))\n"
-    "end)\n";
+static const char tree_loader[] = "local tree = os.getenv('AGENT_LUA_PATH')\n"
+                                  "if not tree or tree == '' then return end\n"
+                                  "local templates = tree .. '/?.lua;' .. tree .. '/?/init.lua'\n"
+                                  "table.insert(package.loaders, 1, function(name)\n"
+                                  "  local path, tried = package.searchpath(name, templates)\n"
+                                  "  if not path then return tried end\n"
+                                  "  return assert(loadfile(path))\n"
+                                  "end)\n";
 
 static int open_state(lua_State *L) {
     luaL_openlibs(L);

@@ -26,10 +26,7 @@ static int call(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"call", call},
-    {"errors", errors},
-    {"exit", exit_process},
-    {"take_stall", take_stall},
+    {"call", call}, {"errors", errors}, {"exit", exit_process}, {"take_stall", take_stall},
     {NULL, NULL},
 };
 

@@ -1,0 +1,33 @@
+rockspec_format = "3.0"
+package = "agent"
+version = "scm-1"
+source = { url = "git+https://git.example.org/agent.git" }
+description = { summary = "A Lua-scripted host-monitoring agent" }
+supported_platforms = { "linux" }
+dependencies = { "lua == 5.1", "lua-cjson", "luv" }
+test_dependencies = { "busted" }
+build = {
+  type = "make",
+  build_target = "build",
+  install_target = "install",
+  install_variables = { PREFIX = "$(PREFIX)" },
+  -- All of them are linked into the executable; spec/rockspec_spec.lua keeps the list complete.
+  modules = {
+    ["agent.cli"] = "lua/agent/cli/init.lua",
+    ["agent.cli.assemble"] = "lua/agent/cli/assemble.lua",
+    ["agent.cli.lua"] = "lua/agent/cli/lua.lua",
+    ["agent.cli.start"] = "lua/agent/cli/start.lua",
+    ["agent.cli.version"] = "lua/agent/cli/version.lua",
+    ["agent.collect.self"] = "lua/agent/collect/self.lua",
+    ["agent.namespace"] = "lua/agent/namespace.lua",
+    ["agent.publish.file"] = "lua/agent/publish/file.lua",
+    ["agent.publish.outbox"] = "lua/agent/publish/outbox.lua",
+    ["agent.publish.points"] = "lua/agent/publish/points.lua",
+    ["agent.registry"] = "lua/agent/registry/init.lua",
+    ["agent.registry.file"] = "lua/agent/registry/file.lua",
+    ["agent.scheduler"] = "lua/agent/scheduler.lua",
+    ["agent.timer"] = "lua/agent/timer.lua",
+    ["host"] = "src/host/lua_host.c",
+    ["host.clock"] = "src/util/lua_clock.c",
+  },
+}
