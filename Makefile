@@ -23,7 +23,7 @@ COMPILE  = $(CC) -std=gnu11 $(WARN) $(CFLAGS) $(SANITIZE) $(CPPFLAGS) -fdata-sec
 # What a process needs is linked in: a shared library costs private pages in every process.
 LIBS     = $(LIBDIR)/libluajit-5.1.a $(LIBDIR)/liblua5.1-luv.a $(LIBDIR)/libuv_a.a -Wl,-Bstatic $(PARSER) -Wl,-Bdynamic \
            -lm -ldl -lpthread
-LINK     = $(CC) $(CFLAGS) $(SANITIZE) -Wl,-E -Wl,--gc-sections -Wl,-z,relro,-z,now
+LINK     = $(CC) $(CFLAGS) $(SANITIZE) $(if $(SANITIZER),,-static-libgcc) -Wl,-E -Wl,--gc-sections -Wl,-z,relro,-z,now
 
 SOURCES  = $(filter-out $(wildcard src/git/*.c src/curl/*.c),$(wildcard src/*/*.c))
 BINDINGS = $(filter src/host/%,$(SOURCES)) $(foreach s,$(SOURCES),$(if $(filter lua_%,$(notdir $s)),$s))

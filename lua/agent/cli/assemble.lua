@@ -129,8 +129,8 @@ local function environment(self)
 end
 
 --- The collectors of all system groups, in the order they run first: { { group, collector }, … }.
-function M.collectors(env)
-  local made = {}
+function M:make_collectors()
+  local env, made = environment(self), {}
   for i, name in ipairs(GROUPS) do
     local group = require("agent.collect." .. name)
     made[i] = { group = group, collector = group.new(env) }
@@ -208,7 +208,7 @@ function M:start(callback)
   })
   if not server then return callback({ code = "listen", message = why }) end
   self.server = server
-  self.collectors = M.collectors(environment(self))
+  self.collectors = self:make_collectors()
   self:update(function() callback() end)
 end
 

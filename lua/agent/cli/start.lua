@@ -8,14 +8,17 @@ local M = {
 local FLUSH_SECONDS, EXIT_SECONDS = 3, 4.5
 
 local function on_signal(name, fn)
-  local uv = require("luv")
-  local handle = uv.new_signal()
+  local handle = require("luv").new_signal()
   handle:start(name, fn)
-  handle:unref()
-  return handle
 end
 
--- TERM and INT: stop scheduling, flush, exit 0; a second one, or the deadline, does not wait any longer.
+-- Ends the process once the log is written, or at the deadline: a dead disk doesn't keep us.
+local function leave(code)
+  local host = require("host")
+  require("host.log").flush(function() host.exit(code) end)
+end
+
+-- TERM and INT: stop scheduling, flush, exit 0. A second one does not wait any longer.
 local function stop_on_signals(agent)
   local host, log, timer = require("host"), require("host.log"), require("agent.timer")
   local stopping
@@ -24,10 +27,72 @@ local function stop_on_signals(agent)
     stopping = true
     log.info("agent", "stopping", { signal = name })
     timer.after(EXIT_SECONDS, function() host.exit(0) end)
-    agent:stop(FLUSH_SECONDS, function() host.exit(0) end)
+    agent:stop(FLUSH_SECONDS, function() leave(0) end)
   end
   on_signal("sigterm", stop)
   on_signal("sigint", stop)
+end
+
+local function setup_log(conf)
+  require("host.log").setup({ dir = conf.log.logdir, level = conf.log.loglevel, format = conf.log.format,
+    rotate_size = conf.log.logrotatesize, rotate_count = conf.log.logrotatenum })
+end
+
+local function print_problems(path, err)
+  local config = require("agent.config")
+  for _, problem in ipairs(err.problems or { err }) do
+    local where = err.problems and config.where(path, problem) .. ": " or ""
+    io.stderr:write(where, problem.message, "\n")
+  end
+end
+
+local function reload(agent, conf, path)
+  local log = require("host.log")
+  require("agent.config").load(path, function(err, new)
+    if err then return log.error("agent", "configuration not reloaded", { reason = err.message }) end
+    local applied, waiting = require("agent.cli.reload").apply(conf, new)
+    setup_log(conf)
+    if #waiting > 0 then
+      log.warning("agent", "changed, but needs a restart", { keys = table.concat(waiting, " ") })
+    end
+    agent:update(function()
+      log.info("agent", "reloaded", { keys = table.concat(applied, " ") })
+    end)
+  end)
+end
+
+local function boot(path, conf, warnings)
+  local host, log = require("host"), require("host.log")
+  local lock, why = require("host.pidfile").acquire(conf.agent.pidfile)
+  if not lock then
+    io.stderr:write("agent start: ", conf.agent.pidfile, ": ", why, "\n")
+    return host.exit(1)
+  end
+  setup_log(conf)
+  for _, warning in ipairs(warnings or {}) do
+    log.warning("config", warning.message, { key = warning.key, line = warning.line })
+  end
+  local agent = require("agent.cli.assemble").new(conf)
+  agent.lock = lock -- held until the process ends
+  agent:start(function(err)
+    if err then
+      log.fatal("agent", err.message)
+      return leave(1)
+    end
+    log.info("agent", "started", { version = host.build.version, namespaces = #agent.registry:namespaces() })
+  end)
+  stop_on_signals(agent)
+  on_signal("sighup", function() reload(agent, conf, path) end)
+end
+
+function M.run(args)
+  local options, code = require("agent.cli.options").parse(M, args)
+  if not options then return code end
+  require("agent.config").load(options.f, function(err, conf, warnings)
+    if not err then return boot(options.f, conf, warnings) end
+    print_problems(options.f, err)
+    require("host").exit(1)
+  end)
 end
 
 return M

@@ -1,0 +1,50 @@
+-- SIGHUP: reads the configuration again and applies what can be applied while the agent runs.
+
+local M = {}
+
+-- What a running agent takes over; any other change is named and waits for a restart.
+local reloadable = { ["agent.intervals"] = true, ["agent.mininterval"] = true }
+
+local function same(a, b)
+  if type(a) ~= "table" or type(b) ~= "table" then return a == b end
+  for key, value in pairs(a) do
+    if not same(value, b[key]) then return false end
+  end
+  for key in pairs(b) do
+    if a[key] == nil then return false end
+  end
+  return true
+end
+
+--- The keys, as "section.key", whose values differ in two complete configurations; sorted.
+function M.changed(old, new)
+  local keys = {}
+  for section, values in pairs(new) do
+    for key, value in pairs(values) do
+      if not same(value, (old[section] or {})[key]) then keys[#keys + 1] = section .. "." .. key end
+    end
+    for key in pairs(old[section] or {}) do
+      if values[key] == nil then keys[#keys + 1] = section .. "." .. key end
+    end
+  end
+  table.sort(keys)
+  return keys
+end
+
+--- Takes over from `new` what is reloadable: changes `conf` in place. Returns the keys applied and those
+--- that need a restart.
+function M.apply(conf, new)
+  local applied, waiting = {}, {}
+  for _, path in ipairs(M.changed(conf, new)) do
+    local section, key = path:match("^(.-)%.(.*)$")
+    if section == "log" or reloadable[path] then
+      conf[section][key] = new[section][key]
+      applied[#applied + 1] = path
+    else
+      waiting[#waiting + 1] = path
+    end
+  end
+  return applied, waiting
+end
+
+return M
