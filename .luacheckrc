@@ -1,7 +1,7 @@
 std = "luajit"
-max_line_length = 110
-include_files = { "lua", "builtin", "conf", "spec", "tests", "rockspec" }
-exclude_files = { "lua/agent/_meta/**" }
+max_line_length = 120
+include_files = { "**/*.lua", "rockspec/*.rockspec" }
+exclude_files = { "lua/agent/_meta/**", "tests/fixtures/**", "build/**" }
 files["spec"] = { std = "luajit+busted" }
 files["tests"] = { std = "luajit+busted" }
 files["conf"] = { std = "luajit", globals = { "env" } }

@@ -125,4 +125,14 @@ local function run_with(conf, options)
   end)
 end
 
+function M.run(args)
+  local options, code = require("agent.cli.options").parse(M, args)
+  if not options then return code end
+  require("agent.config").load(options.f, function(err, conf)
+    if not err then return run_with(conf, options) end
+    require("agent.cli.start").print_problems(options.f, err)
+    require("host").exit(1)
+  end)
+end
+
 return M

@@ -9,7 +9,8 @@ function M.source(path, load)
     load(path, function(err, data)
       if err then return callback({ code = err.code or "file", message = path .. ": " .. err.message }) end
       if type(data) ~= "table" then
-        return callback({ code = "file", message = path .. ": returns a " .. type(data) .. ", not a table of namespaces" })
+        local message = ("%s: returns a %s, not a table of namespaces"):format(path, type(data))
+        return callback({ code = "file", message = message })
       end
       callback(nil, data)
     end)

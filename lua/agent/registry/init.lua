@@ -41,7 +41,7 @@ local function apply(self, data)
   local items, names, refused = {}, {}, {}
   for ns, list in pairs(data) do
     if not namespace.valid(ns) then
-      refused[#refused + 1] = { ns = tostring(ns), reason = "no valid namespace: its topic must be 1 to 64 of a-z 0-9 . _ -" }
+      refused[#refused + 1] = { ns = tostring(ns), reason = "no valid namespace: 1 to 56 of A-Z a-z 0-9 . _ -" }
     elseif type(list) ~= "table" then
       refused[#refused + 1] = { ns = ns, reason = "a namespace is a list of items, not a " .. type(list) }
     else

@@ -21,8 +21,14 @@ end
 describe("the registry", function()
   it("knows the namespaces, sorted, and the shortest interval asked for", function()
     local t = setup({ data = {
-      ["web.shop.loda"] = { { measurement_type = "CPU", interval = "30" }, { measurement_type = "MEM", interval = "0" } },
-      ["db.shop.loda"] = { { measurement_type = "CPU", interval = 20 }, { measurement_type = "CPU", interval = "soon" } },
+      ["web.shop.loda"] = {
+        { measurement_type = "CPU", interval = "30" },
+        { measurement_type = "MEM", interval = "0" },
+      },
+      ["db.shop.loda"] = {
+        { measurement_type = "CPU", interval = 20 },
+        { measurement_type = "CPU", interval = "soon" },
+      },
     } })
     t.registry:update(function(err) assert.is_nil(err) end)
     assert.same({ "db.shop.loda", "web.shop.loda" }, t.registry:namespaces())
@@ -34,7 +40,9 @@ describe("the registry", function()
 
   it("refuses piece by piece, naming namespace, item and reason", function()
     local t = setup({ data = {
-      ["a.loda"] = { "text", { name = "x" }, { measurement_type = "PORT", port = {}, name = "y" }, { measurement_type = "CPU" } },
+      ["a.loda"] = {
+        "text", { name = "x" }, { measurement_type = "PORT", port = {}, name = "y" }, { measurement_type = "CPU" },
+      },
       ["not valid"] = {}, ["b.loda"] = "text",
     } })
     t.registry:update(function() end)
