@@ -14,6 +14,9 @@ end
 --- argv: the process' arguments, [0] its name. Returns an exit code, or nil: the loop goes on.
 local function main(argv)
   local name = argv[1]
+  if name == "worker" then -- for agent.worker.client, not for people: help doesn't show it
+    return require("agent.cli.worker").run({ unpack(argv, 2) })
+  end
   for _, known in ipairs(commands) do
     if known == name then
       return require("agent.cli." .. name).run({ unpack(argv, 2) }, argv)

@@ -1,0 +1,74 @@
+---@meta host.exec
+
+local exec = {}
+
+---@class host.exec.limits soft and hard, as setrlimit(2) sets them
+---@field cpu_s integer|nil seconds of CPU
+---@field address_space integer|nil bytes; not set in builds with AddressSanitizer
+---@field processes integer|nil of the user, all together; without effect for root
+---@field open_files integer|nil
+---@field file_size integer|nil bytes
+---@field core integer|nil bytes
+
+---@class host.exec.options
+---@field argv string[]
+---@field path string|nil the file to execute; default argv[1]. Must hold a slash: PATH is never searched, no shell is ever started
+---@field cwd string|nil
+---@field user string|nil a local user (/etc/passwd only; NSS may block) or "UID:GID"; supplementary groups are cleared
+---@field env table<string, string>|nil the complete environment; default only PATH
+---@field stdin string|nil default /dev/null
+---@field channel boolean|nil descriptor 3 is a socket for frames: u32 big endian length, then at most 8 MiB
+---@field on_frame fun(bytes: string)|nil
+---@field deadline_ms number|nil default 60000; 0: none, it may run for ever
+---@field grace_ms number|nil default 1000: from TERM to KILL, and from its exit to the end of its output
+---@field max_output number|nil bytes of stdout and of stderr, default 1 MiB; more is read and thrown away
+---@field limits host.exec.limits|nil
+---@field on_gone fun()|nil called when a child ended that had been reported as stuck
+
+---@class host.exec.rusage
+---@field user_ms number
+---@field system_ms number
+---@field maxrss number bytes
+
+---@class host.exec.result
+---@field code integer|nil exit status, -1 when a signal ended it, nil when stuck
+---@field signal integer|nil 0 when it exited
+---@field timed_out boolean
+---@field truncated boolean
+---@field stuck boolean KILL did not end it (it hangs in the kernel)
+---@field bad_frame boolean killed because its channel broke the protocol
+---@field stdout string
+---@field stderr string
+---@field duration_ms number
+---@field rusage host.exec.rusage of the child and what it waited for
+
+---@class host.exec.handle
+local Handle = {}
+
+--- Starts a program in a session of its own; does not block. At the deadline its process group gets TERM,
+--- grace_ms later the group and all its descendants KILL. The callback comes once, after exit and end of
+--- output (at most grace_ms after the exit). Whatever it left running is killed then, daemons too. When the
+--- agent dies, the child gets TERM (with a channel: KILL). Raises on bad options; nil, message, CODE when
+--- the program can't be started.
+---@param options host.exec.options
+---@param callback fun(result: host.exec.result)
+---@return host.exec.handle|nil, string|nil, string|nil
+function exec.run(options, callback) end
+
+--- Ends it before its deadline.
+---@param how "TERM"|"KILL"|nil default TERM, then as at a deadline
+function Handle:kill(how) end
+
+---@return integer
+function Handle:pid() end
+
+--- Queues one frame; never blocks. nil, message, CODE: gone (EPIPE), over 8 MiB (EMSGSIZE), or 16 MiB wait
+--- already (ENOBUFS).
+---@param frame string
+---@return true|nil, string|nil, string|nil
+function Handle:send(frame) end
+
+--- The child reads the end of the channel after what was sent.
+function Handle:end_send() end
+
+return exec

@@ -1,0 +1,110 @@
+#include "exec/room.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "exec/family.h"
+
+enum { FIRST_PAUSE_MS = 20, LONGEST_PAUSE_MS = 2000, STRAYS_MAX = 256 };
+
+static void sweep_again(uv_timer_t *timer) {
+    room_sweep(timer->data);
+}
+
+struct exec_room *room_open(uv_loop_t *loop) {
+    struct exec_room *room = calloc(1, sizeof *room);
+    if (!room) {
+        return NULL;
+    }
+    room->loop = loop;
+    uv_timer_init(loop, &room->sweep_timer);
+    room->sweep_timer.data = room;
+    uv_unref((uv_handle_t *)&room->sweep_timer);
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    return room;
+}
+
+static void free_room(uv_handle_t *timer) {
+    struct exec_room *room = timer->data;
+    free(room->scratch);
+    free(room);
+}
+
+void room_close(struct exec_room *room) {
+    uv_close((uv_handle_t *)&room->sweep_timer, free_room);
+}
+
+char *room_scratch(struct exec_room *room) {
+    if (!room->scratch) {
+        room->scratch = malloc(ROOM_SCRATCH);
+    }
+    return room->scratch;
+}
+
+void room_join(struct exec_room *room, struct room_member *member) {
+    member->next = room->first;
+    room->first = member;
+}
+
+void room_leave(struct exec_room *room, struct room_member *member) {
+    for (struct room_member **at = &room->first; *at; at = &(*at)->next) {
+        if (*at == member) {
+            *at = member->next;
+            break;
+        }
+    }
+}
+
+static bool is_member(const struct exec_room *room, pid_t pid) {
+    for (const struct room_member *m = room->first; m; m = m->next) {
+        if (m->pid == pid) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool may_have_living_origin(const struct exec_room *room, const struct family_stat *st) {
+    for (const struct room_member *m = room->first; m; m = m->next) {
+        if (!m->forever && m->started <= st->start) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* true: it is an orphan and still there. */
+static bool settle_orphan(const struct exec_room *room, pid_t pid) {
+    struct family_stat st;
+    if (is_member(room, pid) || !family_read_stat(pid, &st) || st.session == getsid(0)) {
+        return false;
+    }
+    if (st.state == 'Z') {
+        return waitpid(pid, NULL, WNOHANG) != pid;
+    }
+    if (getpid() != 1 && !may_have_living_origin(room, &st)) {
+        family_signal(pid, SIGKILL);
+        kill(st.group == pid ? -pid : pid, SIGKILL);
+    }
+    return true;
+}
+
+void room_sweep(struct exec_room *room) {
+    pid_t children[STRAYS_MAX];
+    int n = family_adopted(children, STRAYS_MAX);
+    int left = 0;
+    for (int i = 0; i < n; i++) {
+        left += settle_orphan(room, children[i]);
+    }
+    if (left == 0) {
+        room->sweeps = 0;
+        uv_timer_stop(&room->sweep_timer);
+        return;
+    }
+    unsigned shift = room->sweeps < 7 ? room->sweeps++ : 7;
+    uint64_t pause = (uint64_t)FIRST_PAUSE_MS << shift;
+    uv_timer_start(&room->sweep_timer, sweep_again, pause < LONGEST_PAUSE_MS ? pause : LONGEST_PAUSE_MS, 0);
+}

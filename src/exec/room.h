@@ -1,0 +1,46 @@
+/* All children of one loop, and the orphans that they leave to us, their subreaper. */
+#ifndef AGENT_EXEC_ROOM_H
+#define AGENT_EXEC_ROOM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <uv.h>
+
+struct room_member {
+    pid_t pid;
+    uint64_t started; /* family_ticks() before its start */
+    bool forever;     /* runs without a deadline: no orphan waits for its end */
+    struct room_member *next;
+};
+
+struct exec_room {
+    uv_loop_t *loop;
+    uv_timer_t sweep_timer;
+    unsigned sweeps; /* in a row, for the pause between them */
+    struct room_member *first;
+    char *scratch; /* ROOM_SCRATCH bytes that every read goes through; only while there are members */
+};
+
+enum { ROOM_SCRATCH = 64 * 1024 };
+
+/* Allocated here, owned by the caller until room_close(). Makes the process a subreaper. */
+struct exec_room *room_open(uv_loop_t *loop);
+void room_close(struct exec_room *room);
+
+void room_join(struct exec_room *room, struct room_member *member);
+void room_leave(struct exec_room *room, struct room_member *member);
+
+/* NULL: no memory. */
+char *room_scratch(struct exec_room *room);
+
+/* Reaps dead orphans and kills living ones whose origin is gone; comes back by itself, with growing
+ * pauses, while there are any.
+ *
+ * An orphan's origin is a child that was started before it. Which one cannot be told, so it is spared
+ * while any such child runs: nobody's process is ever killed too early, and none outlives them all.
+ * Processes of our own session are no orphans (a child leads a session of its own); as process 1 we
+ * adopt strangers too, so there the living are left alone. */
+void room_sweep(struct exec_room *room);
+
+#endif
