@@ -15,8 +15,8 @@
 #include "util/clock.h"
 
 enum {
-    KILL_WAIT_MS = 500,      /* at least so long after KILL before a child counts as stuck */
-    POLL_EXIT_MS = 20,       /* where the kernel has no pidfd */
+    KILL_WAIT_MS = 500, /* at least so long after KILL before a child counts as stuck */
+    POLL_EXIT_MS = 20,  /* where the kernel has no pidfd */
     QUEUE_MAX = 2 * FRAME_MAX,
 };
 
@@ -33,8 +33,8 @@ struct exec_child {
     struct exec_room *room;
     struct exec_events events;
     void *ctx;
-    uv_timer_t timer;      /* the next step of the current stage */
-    uv_poll_t exit_poll;   /* on pidfd, or else: */
+    uv_timer_t timer;    /* the next step of the current stage */
+    uv_poll_t exit_poll; /* on pidfd, or else: */
     uv_timer_t exit_timer;
     uv_pipe_t pipes[SPAWN_FDS];
     int pidfd;
@@ -114,6 +114,14 @@ static bool has_exited(const struct exec_child *c) {
            info.si_pid == c->member.pid;
 }
 
+static void on_timer(uv_timer_t *timer);
+
+/* From now on: the loop's own time may be old, starting a process takes a while. */
+static int next_step(struct exec_child *c, uint64_t ms) {
+    uv_update_time(c->room->loop);
+    return uv_timer_start(&c->timer, on_timer, ms, 0);
+}
+
 static void on_timer(uv_timer_t *timer) {
     struct exec_child *c = timer->data;
     if (!c->exited && has_exited(c)) {
@@ -141,12 +149,12 @@ void exec_kill(struct exec_child *c, bool at_once) {
         c->stage = KILLED;
         family_signal(c->member.pid, SIGKILL);
         kill(-c->member.pid, SIGKILL);
-        uv_timer_start(&c->timer, on_timer, c->grace_ms > KILL_WAIT_MS ? c->grace_ms : KILL_WAIT_MS, 0);
+        next_step(c, c->grace_ms > KILL_WAIT_MS ? c->grace_ms : KILL_WAIT_MS);
         return;
     }
     c->stage = TERMINATING;
     kill(-c->member.pid, SIGTERM);
-    uv_timer_start(&c->timer, on_timer, c->grace_ms, 0);
+    next_step(c, c->grace_ms);
 }
 
 /* --- the end --- */
@@ -179,7 +187,8 @@ static void report_stuck(struct exec_child *c) {
     c->member.forever = true;
     close_pipes(c);
     uv_timer_stop(&c->timer);
-    uv_unref((uv_handle_t *)(is_open(&c->exit_poll) ? (void *)&c->exit_poll : (void *)&c->exit_timer));
+    uv_unref(
+        (uv_handle_t *)(is_open(&c->exit_poll) ? (void *)&c->exit_poll : (void *)&c->exit_timer));
     report(c);
 }
 
@@ -219,7 +228,7 @@ static void on_exit_seen(struct exec_child *c) {
     if (c->reported) {
         reap(c);
     } else {
-        uv_timer_start(&c->timer, on_timer, c->grace_ms, 0);
+        next_step(c, c->grace_ms);
     }
     settle(c);
 }
@@ -263,7 +272,7 @@ static void take_frames(struct exec_child *c, const char *bytes, size_t len) {
 static void take_output(struct exec_child *c, struct buffer *b, const char *bytes, size_t len) {
     size_t room = b->max - b->len;
     size_t n = len < room ? len : room;
-    if (n < len || !buffer_append(b, bytes, n)) {
+    if (!buffer_append(b, bytes, n) || n < len) {
         c->result.truncated = true;
     }
 }
@@ -276,7 +285,8 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
     } else if (stream == (uv_stream_t *)&c->pipes[CHANNEL]) {
         take_frames(c, buf->base, (size_t)n);
     } else {
-        take_output(c, stream == (uv_stream_t *)&c->pipes[OUT] ? &c->out : &c->err, buf->base, (size_t)n);
+        take_output(c, stream == (uv_stream_t *)&c->pipes[OUT] ? &c->out : &c->err, buf->base,
+                    (size_t)n);
     }
 }
 
@@ -292,8 +302,8 @@ static void frame_written(uv_write_t *req, int status) {
 }
 
 /* The request and a copy of the bytes in one piece. */
-static int write_copy(struct exec_child *c, int which, const void *head, size_t head_len, const char *bytes,
-                      size_t len, uv_write_cb done) {
+static int write_copy(struct exec_child *c, int which, const void *head, size_t head_len,
+                      const char *bytes, size_t len, uv_write_cb done) {
     uv_write_t *req = malloc(sizeof *req + head_len + len);
     if (!req) {
         return ENOMEM;
@@ -432,7 +442,7 @@ static int attach(struct exec_child *c, struct ends *e, const struct exec_option
         rc = -write_copy(c, IN, NULL, 0, o->input, o->input_len, input_written);
     }
     if (rc == 0 && o->deadline_ms) {
-        rc = uv_timer_start(&c->timer, on_timer, o->deadline_ms, 0);
+        rc = next_step(c, o->deadline_ms);
     }
     return rc;
 }
@@ -454,7 +464,8 @@ static struct exec_child *new_child(struct exec_room *room, const struct exec_op
 }
 
 struct exec_child *exec_start(struct exec_room *room, const struct exec_options *o,
-                              const struct exec_events *events, void *ctx, int *error, const char **step) {
+                              const struct exec_events *events, void *ctx, int *error,
+                              const char **step) {
     struct ends e;
     struct exec_child *c = new_child(room, o);
     *step = "open";

@@ -1,11 +1,12 @@
 /* A child process on the loop: its pipes, its deadline, and what is done when it does not obey.
  *
- * One child's life: it runs; at the deadline (or exec_kill) its process group gets TERM, after a grace
- * period the group and all descendants get KILL. The answer comes after its exit and the end of its
- * output, and at the latest a grace period after the exit, when somebody else keeps the output open. What
- * is left of its group is killed then, what had left the group (setsid) is found as an orphan: this
- * process is their subreaper. A child that not even KILL ends (it hangs in the kernel) is answered for as
- * `stuck`, and `gone` is called when it goes at last. Nothing here ever waits. */
+ * One child's life: it runs; at the deadline (or exec_kill) its process group gets TERM, after a
+ * grace period the group and all descendants get KILL. The answer comes after its exit and the end
+ * of its output, and at the latest a grace period after the exit, when somebody else keeps the
+ * output open. What is left of its group is killed then, what had left the group (setsid) is found
+ * as an orphan: this process is their subreaper. A child that not even KILL ends (it hangs in the
+ * kernel) is answered for as `stuck`, and `gone` is called when it goes at last. Nothing here ever
+ * waits. */
 #ifndef AGENT_EXEC_CHILD_H
 #define AGENT_EXEC_CHILD_H
 
@@ -58,15 +59,17 @@ struct exec_room *exec_room_open(uv_loop_t *loop);
 /* Kills what still runs; no event is called any more. Memory goes with the loop's next turns. */
 void exec_room_close(struct exec_room *room);
 
-/* Starts a child; the strings in `options` are only needed during the call. NULL: *error is a positive
- * errno, *step what failed; `closed` is not called then. */
+/* Starts a child; the strings in `options` are only needed during the call. NULL: *error is a
+ * positive errno, *step what failed; `closed` is not called then. */
 struct exec_child *exec_start(struct exec_room *room, const struct exec_options *options,
-                              const struct exec_events *events, void *ctx, int *error, const char **step);
+                              const struct exec_events *events, void *ctx, int *error,
+                              const char **step);
 
 /* Ends the child before its deadline: TERM and so on, or KILL at once. Idempotent. */
 void exec_kill(struct exec_child *child, bool at_once);
 
-/* Queues one frame for its channel. 0, or a positive errno (ENOBUFS: too much is queued already). */
+/* Queues one frame for its channel. 0, or a positive errno (ENOBUFS: too much is queued already).
+ */
 int exec_send(struct exec_child *child, const char *bytes, size_t len);
 
 /* No more frames come from us: it reads the end of the channel. */

@@ -52,8 +52,11 @@ bool family_parse_stat(const char *text, struct family_stat *st) {
     const char *after = strrchr(text, ')');
     int parent = 0, group = 0, session = 0;
     *st = (struct family_stat){0};
-    if (!after || sscanf(after, ") %c %d %d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d "
-                         "%" SCNu64, &st->state, &parent, &group, &session, &st->start) != 5) {
+    if (!after ||
+        sscanf(after,
+               ") %c %d %d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d "
+               "%" SCNu64,
+               &st->state, &parent, &group, &session, &st->start) != 5) {
         return false;
     }
     st->parent = parent;

@@ -1,4 +1,5 @@
-/* Who descends from a process, by /proc: the way to those that left its process group with setsid. */
+/* Who descends from a process, by /proc: the way to those that left its process group with setsid.
+ */
 #ifndef AGENT_EXEC_FAMILY_H
 #define AGENT_EXEC_FAMILY_H
 

@@ -13,8 +13,9 @@ enum { FRAME_HEAD = 4, FRAME_MAX = 8 * 1024 * 1024 };
 struct frame_parser {
     unsigned char head[FRAME_HEAD];
     size_t head_len;
-    size_t need;        /* length of the frame that is being read, once its head is complete */
-    struct buffer body; /* what of it has come; grows as bytes arrive, never by what a head claims */
+    size_t need; /* length of the frame that is being read, once its head is complete */
+    struct buffer
+        body; /* what of it has come; grows as bytes arrive, never by what a head claims */
 };
 
 /* Gets each whole frame; the bytes are only good during the call. false: stop parsing. */

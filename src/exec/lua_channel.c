@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
-#include <uv.h>
 
 #include "exec/frame.h"
 
@@ -14,7 +13,7 @@ enum { CHANNEL_FD = 3 };
 static int refuse(lua_State *L, int error) {
     lua_pushnil(L);
     lua_pushstring(L, strerror(error));
-    lua_pushstring(L, uv_err_name(-error));
+    lua_pushstring(L, strerrorname_np(error));
     return 3;
 }
 
@@ -66,7 +65,8 @@ static int write_frame(lua_State *L) {
     for (size_t sent = 0; sent < FRAME_HEAD + len;) {
         size_t skip = sent < FRAME_HEAD ? 0 : sent - FRAME_HEAD;
         size_t head_left = sent < FRAME_HEAD ? FRAME_HEAD - sent : 0;
-        struct iovec parts[] = {{head + FRAME_HEAD - head_left, head_left}, {(char *)bytes + skip, len - skip}};
+        struct iovec parts[] = {{head + FRAME_HEAD - head_left, head_left},
+                                {(char *)bytes + skip, len - skip}};
         ssize_t n = writev(CHANNEL_FD, parts, 2);
         if (n < 0 && errno != EINTR) {
             return refuse(L, errno);

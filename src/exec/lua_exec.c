@@ -142,14 +142,16 @@ static const char *const limit_names[] = {"cpu_s",      "address_space", "proces
                                           "open_files", "file_size",     "core"};
 static const int limit_numbers[] = {RLIMIT_CPU,    RLIMIT_AS,    RLIMIT_NPROC,
                                     RLIMIT_NOFILE, RLIMIT_FSIZE, RLIMIT_CORE};
-_Static_assert(sizeof limit_numbers / sizeof limit_numbers[0] == SPAWN_LIMITS, "room for each limit");
+_Static_assert(sizeof limit_numbers / sizeof limit_numbers[0] == SPAWN_LIMITS,
+               "room for each limit");
 
 static void bad_option(lua_State *L, const char *name, const char *expected) {
     luaL_error(L, "exec: option '%s' must be %s", name, expected);
 }
 
 /* Pushes options[name]; nil is left when it isn't there. */
-static bool push_option(lua_State *L, int options, const char *name, int type, const char *expected) {
+static bool push_option(lua_State *L, int options, const char *name, int type,
+                        const char *expected) {
     lua_getfield(L, options, name);
     if (lua_isnil(L, -1)) {
         return false;
@@ -244,7 +246,10 @@ static char **env_option(lua_State *L, int options) {
         if (lua_type(L, -2) != LUA_TSTRING || !lua_isstring(L, -1)) {
             bad_option(L, "env", "a table of strings");
         }
-        lua_pushfstring(L, "%s=%s", lua_tostring(L, -2), lua_tostring(L, -1));
+        lua_pushvalue(L, -2);
+        lua_pushliteral(L, "=");
+        lua_pushvalue(L, -3);
+        lua_concat(L, 3); /* not a format: a NUL must be seen */
         keep_string(L, envp, i++, map + 1, "env");
     }
     return envp;
@@ -304,7 +309,8 @@ static void read_options(lua_State *L, int options, struct exec_options *o) {
     o->deadline_ms = (uint64_t)number_option(L, options, "deadline_ms", DEADLINE_MS);
     o->grace_ms = (uint64_t)number_option(L, options, "grace_ms", GRACE_MS);
     o->max_output = (size_t)number_option(L, options, "max_output", MAX_OUTPUT);
-    /* Nobody else would end it when the agent is gone; a plugin may tidy up, a worker has nothing to. */
+    /* Nobody else would end it when the agent is gone; a plugin may tidy up, a worker has nothing
+     * to. */
     o->plan.death_signal = o->channel ? SIGKILL : SIGTERM;
 }
 
@@ -313,7 +319,7 @@ static void read_options(lua_State *L, int options, struct exec_options *o) {
 static int refuse(lua_State *L, const char *path, const char *step, int error) {
     lua_pushnil(L);
     lua_pushfstring(L, "cannot start %s: %s: %s", path, step, strerror(error));
-    lua_pushstring(L, uv_err_name(-error));
+    lua_pushstring(L, strerrorname_np(error));
     return 3;
 }
 
@@ -364,7 +370,8 @@ static int run(lua_State *L) {
 static int handle_kill(lua_State *L) {
     struct handle *h = check_handle(L);
     const char *how = luaL_optstring(L, 2, "TERM");
-    luaL_argcheck(L, strcmp(how, "TERM") == 0 || strcmp(how, "KILL") == 0, 2, "TERM or KILL expected");
+    luaL_argcheck(L, strcmp(how, "TERM") == 0 || strcmp(how, "KILL") == 0, 2,
+                  "TERM or KILL expected");
     if (h->child) {
         exec_kill(h->child, how[0] == 'K');
     }
@@ -384,7 +391,7 @@ static int handle_send(lua_State *L) {
     if (error) {
         lua_pushnil(L);
         lua_pushstring(L, strerror(error));
-        lua_pushstring(L, uv_err_name(-error));
+        lua_pushstring(L, strerrorname_np(error));
         return 3;
     }
     lua_pushboolean(L, true);
@@ -409,11 +416,8 @@ static int room_gc(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"end_send", handle_end_send},
-    {"kill", handle_kill},
-    {"pid", handle_pid},
-    {"send", handle_send},
-    {NULL, NULL},
+    {"end_send", handle_end_send}, {"kill", handle_kill}, {"pid", handle_pid},
+    {"send", handle_send},         {NULL, NULL},
 };
 
 int luaopen_host_exec(lua_State *L);

@@ -106,5 +106,6 @@ void room_sweep(struct exec_room *room) {
     }
     unsigned shift = room->sweeps < 7 ? room->sweeps++ : 7;
     uint64_t pause = (uint64_t)FIRST_PAUSE_MS << shift;
-    uv_timer_start(&room->sweep_timer, sweep_again, pause < LONGEST_PAUSE_MS ? pause : LONGEST_PAUSE_MS, 0);
+    uv_timer_start(&room->sweep_timer, sweep_again,
+                   pause < LONGEST_PAUSE_MS ? pause : LONGEST_PAUSE_MS, 0);
 }

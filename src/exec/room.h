@@ -19,7 +19,8 @@ struct exec_room {
     uv_timer_t sweep_timer;
     unsigned sweeps; /* in a row, for the pause between them */
     struct room_member *first;
-    char *scratch; /* ROOM_SCRATCH bytes that every read goes through; only while there are members */
+    char *
+        scratch; /* ROOM_SCRATCH bytes that every read goes through; only while there are members */
 };
 
 enum { ROOM_SCRATCH = 64 * 1024 };
@@ -37,10 +38,10 @@ char *room_scratch(struct exec_room *room);
 /* Reaps dead orphans and kills living ones whose origin is gone; comes back by itself, with growing
  * pauses, while there are any.
  *
- * An orphan's origin is a child that was started before it. Which one cannot be told, so it is spared
- * while any such child runs: nobody's process is ever killed too early, and none outlives them all.
- * Processes of our own session are no orphans (a child leads a session of its own); as process 1 we
- * adopt strangers too, so there the living are left alone. */
+ * An orphan's origin is a child that was started before it. Which one cannot be told, so it is
+ * spared while any such child runs: nobody's process is ever killed too early, and none outlives
+ * them all. Processes of our own session are no orphans (a child leads a session of its own); as
+ * process 1 we adopt strangers too, so there the living are left alone. */
 void room_sweep(struct exec_room *room);
 
 #endif

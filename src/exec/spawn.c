@@ -15,8 +15,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* The child runs in the parent's memory until execve: no malloc, no stdio, and raw system calls where
- * libc's wrappers would touch the parent's threads (setuid). Sanitizers would mark the parent's stack. */
+/* The child runs in the parent's memory until execve: no malloc, no stdio, and raw system calls
+ * where libc's wrappers would touch the parent's threads (setuid). Sanitizers would mark the
+ * parent's stack. */
 #define IN_CHILD __attribute__((no_sanitize("address", "undefined", "thread")))
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -119,9 +120,10 @@ IN_CHILD static int become_user(const struct spawn_plan *plan) {
 
 /* Handlers first, then the mask: a handler of the parent must never run in here. */
 IN_CHILD static void default_signals(void) {
-    struct sigaction action = {.sa_handler = SIG_DFL};
+    /* The raw call with all fields 0, SIG_DFL too: libc refuses the signals that it keeps for itself. */
+    const unsigned long action[8] = {0};
     for (int sig = 1; sig < NSIG; sig++) {
-        sigaction(sig, &action, NULL);
+        syscall(SYS_rt_sigaction, sig, action, NULL, NSIG / 8);
     }
     sigset_t none;
     sigemptyset(&none);
@@ -173,8 +175,8 @@ static pid_t clone_blocked(struct child_start *start, int *pidfd) {
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int dumpable = prctl(PR_GET_DUMPABLE);
-    pid_t pid = clone(child_main, stack + sizeof stack, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD,
-                      start, pidfd);
+    pid_t pid = clone(child_main, stack + sizeof stack,
+                      CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, start, pidfd);
     int why = errno;
     /* A change of user in the child clears this flag of the memory it shares with us. */
     if (start->plan->as_user && dumpable == 1) {

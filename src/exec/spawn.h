@@ -35,12 +35,12 @@ struct spawned {
 };
 
 /* The child leads a session and process group of its own, with default signals and an empty mask.
- * 0, or a positive errno with the step that failed in *step ("execve", "chdir", …); then no child is
- * left. fds stay the caller's. */
+ * 0, or a positive errno with the step that failed in *step ("execve", "chdir", …); then no child
+ * is left. fds stay the caller's. */
 int spawn(const struct spawn_plan *plan, struct spawned *out, const char **step);
 
-/* A local user by name, from /etc/passwd alone: NSS (LDAP, sssd) could block the loop and would load
- * its libraries. "UID:GID" in numbers serves for users from elsewhere. */
+/* A local user by name, from /etc/passwd alone: NSS (LDAP, sssd) could block the loop and would
+ * load its libraries. "UID:GID" in numbers serves for users from elsewhere. */
 bool spawn_find_user(const char *name, uid_t *uid, gid_t *gid);
 
 #endif

@@ -28,7 +28,7 @@ local function describe(err)
     return { message = tostring(err.message or err.code or "error"), detail = err }
   end
   local lines = {}
-  for line in debug.traceback("", 3):gmatch("\n\t([^\n]+)") do
+  for line in debug.traceback("", 2):gmatch("\n\t([^\n]+)") do
     if line:find("[C]: in function 'xpcall'", 1, true) or #lines == TRACEBACK_LINES then break end
     lines[#lines + 1] = line
   end
