@@ -155,19 +155,3 @@ int host_main(struct host *h, int argc, char **argv) {
     uv_run(&h->loop, UV_RUN_DEFAULT);
     return h->exit_code;
 }
-
-static void close_handle(uv_handle_t *handle, void *unused) {
-    (void)unused;
-    if (!uv_is_closing(handle)) {
-        uv_close(handle, NULL);
-    }
-}
-
-void host_close(struct host *h) {
-    if (h->L) {
-        lua_close(h->L); /* luv closes its handles and runs the loop dry */
-    }
-    uv_walk(&h->loop, close_handle, NULL);
-    uv_run(&h->loop, UV_RUN_DEFAULT);
-    uv_loop_close(&h->loop);
-}

@@ -26,9 +26,6 @@ bool host_open(struct host *h);
  * for. Returns the exit code of the process. */
 int host_main(struct host *h, int argc, char **argv);
 
-/* Closes what host_open() made; pending handles are closed without running their callbacks' Lua. */
-void host_close(struct host *h);
-
 /* The host a state belongs to; works in its coroutines too. */
 struct host *host_of(lua_State *L);
 

@@ -2,9 +2,9 @@
 
 #ifndef AGENT_VERSION
 #define AGENT_VERSION "unknown"
-#define AGENT_COMMIT "unknown"
-#define AGENT_BRANCH "unknown"
-#define AGENT_BUILT "unknown"
+#define AGENT_COMMIT  "unknown"
+#define AGENT_BRANCH  "unknown"
+#define AGENT_BUILT   "unknown"
 #endif
 
 const char version_number[] = AGENT_VERSION;
