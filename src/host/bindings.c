@@ -10,6 +10,7 @@ int luaopen_host_channel(lua_State *L);
 int luaopen_host_clock(lua_State *L);
 int luaopen_host_exec(lua_State *L);
 int luaopen_host_procfs(lua_State *L);
+int luaopen_host_nsq(lua_State *L);
 
 static const luaL_Reg bindings[] = {
     {"host", luaopen_host},
@@ -17,6 +18,7 @@ static const luaL_Reg bindings[] = {
     {"host.clock", luaopen_host_clock},
     {"host.exec", luaopen_host_exec},
     {"host.procfs", luaopen_host_procfs},
+    {"host.nsq", luaopen_host_nsq},
     {"luv", luaopen_luv},
 };
 

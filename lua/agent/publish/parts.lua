@@ -1,0 +1,70 @@
+-- A batch of messages as the parts an output can send at once, and their answers as one.
+
+local M = {}
+
+local function append(part, message, size)
+  part.messages[#part.messages + 1] = message
+  part.bytes = part.bytes + size
+end
+
+local function empty(topic)
+  return { topic = topic, messages = {}, bytes = 0 }
+end
+
+--- Parts { topic, messages, bytes } whose MPUB body is at most body_max bytes, without the messages that are
+--- empty or larger than message_max. Returns the parts and how many were left out.
+function M.split(batch, message_max, body_max)
+  local parts, left_out = {}, 0
+  local part, body
+  for _, message in ipairs(batch.messages) do
+    local size = #message[1] + #message[2]
+    if size == 0 or size > message_max then
+      left_out = left_out + 1
+    else
+      if not part or body + 4 + size > body_max then
+        part, body = empty(batch.topic), 4
+        parts[#parts + 1] = part
+      end
+      append(part, message, size)
+      body = body + 4 + size
+    end
+  end
+  return parts, left_out
+end
+
+--- Two parts of one that has several messages.
+function M.halve(part)
+  local first, second = empty(part.topic), empty(part.topic)
+  local middle = math.floor(#part.messages / 2)
+  for i, message in ipairs(part.messages) do
+    append(i <= middle and first or second, message, #message[1] + #message[2])
+  end
+  return first, second
+end
+
+--- Gives each part a done(err) of its own; the batch's done(err) is called once, after the last of them: with
+--- a transient error if there was one, since then all is to be sent again, else with a permanent one that
+--- counts what was dropped (`left_out` before it came to parts).
+function M.gather(parts, left_out, done)
+  local waiting, transient, permanent, dropped = #parts, nil, nil, left_out
+  if left_out > 0 then
+    permanent = { code = "E_BAD_MESSAGE", message = "empty, or larger than nsqd takes", permanent = true }
+  end
+  local function finish()
+    if permanent then permanent.dropped = dropped end
+    done(transient or permanent)
+  end
+  local function part_done(err)
+    waiting = waiting - 1
+    if err and err.permanent then
+      permanent, dropped = err, dropped + err.dropped
+    elseif err then
+      transient = err
+    end
+    if waiting == 0 then finish() end
+  end
+  for _, part in ipairs(parts) do part.done = part_done end
+  if waiting == 0 then finish() end
+end
+
+return M

@@ -1,0 +1,67 @@
+-- The servers of an output: from what the configuration says to addresses to connect to, in an order
+-- that is random but visits every server before one twice.
+
+local M = {}
+
+local default_port = { tcp = 4150, http = 4151 }
+
+--- "tcp://host:port", "http://host:port" or "host:port" (= http), an IPv6 address in brackets; without
+--- a port nsqd's usual one. Returns { scheme, host, port, name } or nil, message, "EINVAL".
+function M.parse(text)
+  local scheme, rest = text:match("^(%a+)://(.*)$")
+  scheme, rest = (scheme or "http"):lower(), (rest or text):gsub("/$", "")
+  local host, port = rest:match("^%[([%x:.]+)%]:?(%d*)$")
+  if not host then host, port = rest:match("^([%w_.-]+):?(%d*)$") end
+  local number = port == "" and default_port[scheme] or tonumber(port)
+  if not default_port[scheme] then
+    return nil, ("server %s: tcp:// and http:// are spoken, %s:// is not"):format(text, scheme), "EINVAL"
+  end
+  if not host or not number or number < 1 or number > 65535 then
+    return nil, ("server %s is not tcp://host:port, http://host:port or host:port"):format(text), "EINVAL"
+  end
+  local shown = host:find(":", 1, true) and "[" .. host .. "]" or host
+  return { scheme = scheme, host = host, port = number, name = ("%s://%s:%d"):format(scheme, shown, number) }
+end
+
+local function shuffle(list, random)
+  for i = #list, 2, -1 do
+    local j = math.floor(random() * i) + 1
+    list[i], list[j] = list[j], list[i]
+  end
+end
+
+--- A function that returns the next server each time. random() is from [0, 1).
+function M.rotation(servers, random)
+  local order, at = { unpack(servers) }, #servers
+  return function()
+    if at == #order then
+      local last = order[at]
+      shuffle(order, random)
+      if order[1] == last then order[1], order[#order] = order[#order], order[1] end
+      at = 0
+    end
+    at = at + 1
+    return order[at]
+  end
+end
+
+--- The addresses of a server now, to callback(err, { { ip, port } … }). Numeric ones and localhost at once,
+--- names by the resolve worker. Returns the worker's handle or nil.
+function M.resolve(server, callback)
+  local host, port = server.host, server.port
+  if host:find(":", 1, true) or host:match("^%d+%.%d+%.%d+%.%d+$") then
+    return callback(nil, { { ip = host, port = port } })
+  elseif host == "localhost" then
+    return callback(nil, { { ip = "127.0.0.1", port = port }, { ip = "::1", port = port } })
+  end
+  local found, client = pcall(require, "agent.worker.client")
+  if not found then
+    return callback({ code = "ENOTSUP", message = "no worker to resolve " .. host })
+  end
+  local handle, message, code = client.run("resolve", { host = host, port = port },
+    { deadline_ms = 5000 }, callback)
+  if not handle and message then callback({ code = code, message = message }) end
+  return handle
+end
+
+return M

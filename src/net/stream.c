@@ -1,0 +1,200 @@
+#include "net/stream.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+enum { KEEP_CAPACITY = 64 * 1024 };
+
+int stream_address(const char *ip, int port, struct sockaddr_storage *address) {
+    memset(address, 0, sizeof *address);
+    if (port < 1 || port > 65535) {
+        return UV_EINVAL;
+    }
+    if (uv_ip4_addr(ip, port, (struct sockaddr_in *)address) == 0) {
+        return 0;
+    }
+    return uv_ip6_addr(ip, port, (struct sockaddr_in6 *)address);
+}
+
+static void apply_lowat(struct stream *s) {
+    uv_os_fd_t fd;
+    if (s->lowat_wanted == s->lowat_set || uv_fileno((uv_handle_t *)&s->tcp, &fd) != 0) {
+        return;
+    }
+    int value = (int)s->lowat_wanted;
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &value, sizeof value) == 0) {
+        s->lowat_set = s->lowat_wanted;
+    }
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
+    (void)suggested;
+    struct stream *s = handle->data;
+    *buf = uv_buf_init(s->inbox, sizeof s->inbox);
+}
+
+static void on_read(uv_stream_t *tcp, ssize_t n, const uv_buf_t *buf) {
+    struct stream *s = tcp->data;
+    if (s->closing || n == 0) {
+        return;
+    }
+    if (n < 0) {
+        uv_read_stop(tcp);
+        s->events->ended(s->owner, (int)n);
+        return;
+    }
+    s->events->received(s->owner, buf->base, (size_t)n);
+    if (!s->closing) {
+        apply_lowat(s);
+    }
+}
+
+static void on_connect(uv_connect_t *request, int status) {
+    struct stream *s = request->data;
+    if (s->closing) {
+        return;
+    }
+    if (status == 0) {
+        status = uv_read_start((uv_stream_t *)&s->tcp, on_alloc, on_read);
+    }
+    if (status != 0) {
+        s->events->ended(s->owner, status);
+        return;
+    }
+    s->connected = true;
+    uv_tcp_nodelay(&s->tcp, 1);
+    s->events->connected(s->owner);
+}
+
+static void on_timer(uv_timer_t *timer) {
+    struct stream *s = timer->data;
+    if (s->failed) {
+        s->events->ended(s->owner, s->failed);
+    } else {
+        s->events->expired(s->owner);
+    }
+}
+
+static void start_write(struct stream *s, size_t written);
+
+static void on_written(uv_write_t *request, int status) {
+    struct stream *s = request->data;
+    buffer_free(&s->writing);
+    s->busy = false;
+    s->unsent.max = s->max_unsent;
+    if (s->closing) {
+        return;
+    }
+    if (status != 0) {
+        s->broken = true;
+    } else if (s->unsent.len) {
+        start_write(s, 0);
+    }
+}
+
+/* The buffer, of which `written` bytes have left already, becomes libuv's; a new one takes its place. */
+static void start_write(struct stream *s, size_t written) {
+    s->writing = s->unsent;
+    buffer_init(&s->unsent, s->max_unsent - s->writing.len);
+    uv_buf_t rest =
+        uv_buf_init(s->writing.data + written, (unsigned)(s->writing.len - written));
+    s->busy = true;
+    if (uv_write(&s->write, (uv_stream_t *)&s->tcp, &rest, 1, on_written) != 0) {
+        s->busy = false;
+        s->broken = true;
+        buffer_free(&s->writing);
+    }
+}
+
+static void write_now(struct stream *s) {
+    uv_buf_t all = uv_buf_init(s->unsent.data, (unsigned)s->unsent.len);
+    int n = uv_try_write((uv_stream_t *)&s->tcp, &all, 1);
+    if (n < 0 && n != UV_EAGAIN) {
+        s->broken = true;
+        buffer_free(&s->unsent);
+    } else if (n == (int)s->unsent.len) {
+        s->unsent.len = 0;
+        if (s->unsent.cap > KEEP_CAPACITY) {
+            buffer_free(&s->unsent);
+        }
+    } else {
+        start_write(s, n > 0 ? (size_t)n : 0);
+    }
+}
+
+static void on_prepare(uv_prepare_t *flusher) {
+    struct stream *s = flusher->data;
+    uv_prepare_stop(flusher);
+    if (!s->connected || s->closing || s->broken) {
+        return;
+    }
+    apply_lowat(s);
+    if (s->unsent.len && !s->busy) {
+        write_now(s);
+    }
+}
+
+void stream_open(struct stream *s, uv_loop_t *loop, const struct sockaddr_storage *address,
+                 const struct stream_events *events, void *owner, size_t max_unsent) {
+    memset(s, 0, offsetof(struct stream, inbox));
+    buffer_init(&s->unsent, max_unsent);
+    s->max_unsent = max_unsent;
+    s->lowat_wanted = s->lowat_set = 1;
+    s->events = events;
+    s->owner = owner;
+    s->handles = 3;
+    uv_tcp_init(loop, &s->tcp);
+    uv_timer_init(loop, &s->timer);
+    uv_prepare_init(loop, &s->flusher);
+    s->tcp.data = s->timer.data = s->flusher.data = s->connecting.data = s->write.data = s;
+    s->failed =
+        uv_tcp_connect(&s->connecting, &s->tcp, (const struct sockaddr *)address, on_connect);
+    if (s->failed) {
+        uv_timer_start(&s->timer, on_timer, 0, 0);
+    }
+}
+
+struct buffer *stream_unsent(struct stream *s) {
+    return &s->unsent;
+}
+
+void stream_flush_later(struct stream *s) {
+    if (!s->closing && !uv_is_active((uv_handle_t *)&s->flusher)) {
+        uv_prepare_start(&s->flusher, on_prepare);
+    }
+}
+
+void stream_deadline(struct stream *s, uint64_t ms) {
+    if (!s->closing && !s->failed) {
+        uv_timer_start(&s->timer, on_timer, ms, 0);
+    }
+}
+
+void stream_no_deadline(struct stream *s) {
+    if (!s->closing && !s->failed) {
+        uv_timer_stop(&s->timer);
+    }
+}
+
+void stream_expect(struct stream *s, size_t bytes) {
+    s->lowat_wanted = bytes ? bytes : 1;
+}
+
+static void on_closed(uv_handle_t *handle) {
+    struct stream *s = handle->data;
+    if (--s->handles == 0) {
+        buffer_free(&s->unsent);
+        buffer_free(&s->writing);
+        s->events->closed(s->owner);
+    }
+}
+
+void stream_close(struct stream *s) {
+    if (s->closing) {
+        return;
+    }
+    s->closing = true;
+    uv_close((uv_handle_t *)&s->tcp, on_closed);
+    uv_close((uv_handle_t *)&s->timer, on_closed);
+    uv_close((uv_handle_t *)&s->flusher, on_closed);
+}

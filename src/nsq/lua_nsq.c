@@ -1,0 +1,211 @@
+#include <lauxlib.h>
+#include <stdlib.h>
+
+#include "host/host.h"
+#include "net/lua_link.h"
+#include "nsq/connection.h"
+
+#define CONNECTION "host.nsq.connection"
+
+/* What a userdata points to: freed by its __gc, or later when the connection has closed by then. */
+struct handle {
+    struct link link;
+    struct nsq_connection *connection; /* frees itself; NULL after on_closed */
+};
+
+static struct handle *check_connection(lua_State *L) {
+    return *(struct handle **)luaL_checkudata(L, 1, CONNECTION);
+}
+
+static void on_ready(void *owner, const char *reply, size_t len) {
+    struct handle *h = owner;
+    if (link_push(&h->link, &h->link.on_ready, true)) {
+        lua_pushlstring(h->link.L, reply, len);
+        host_call(h->link.L, 1, 0);
+    }
+}
+
+static void on_answered(void *owner, int ticket, const struct nsq_failure *why) {
+    struct handle *h = owner;
+    lua_State *L = h->link.L;
+    if (!link_push(&h->link, &ticket, true)) {
+        return;
+    }
+    if (why) {
+        link_push_error(L, why->code, why->message);
+        lua_pushboolean(L, why->guilty);
+        lua_setfield(L, -2, "guilty");
+    } else {
+        lua_pushnil(L);
+    }
+    host_call(L, 1, 0);
+}
+
+static void on_closed(void *owner, const struct nsq_failure *why) {
+    struct handle *h = owner;
+    lua_State *L = h->link.L;
+    h->connection = NULL;
+    if (!L) {
+        free(h);
+        return;
+    }
+    bool call = link_push(&h->link, &h->link.on_closed, true);
+    if (call && why) {
+        link_push_error(L, why->code, why->message);
+    } else if (call) {
+        lua_pushnil(L);
+    }
+    link_release(&h->link);
+    if (call) {
+        host_call(L, 1, 0);
+    }
+}
+
+static const struct nsq_events events = {
+    .ready = on_ready,
+    .answered = on_answered,
+    .closed = on_closed,
+};
+
+static int open_connection(lua_State *L) {
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    struct nsq_options options = {
+        .port = (int)link_number(L, "port", 4150),
+        .connect_ms = link_number(L, "connect_ms", 5000),
+        .ack_ms = link_number(L, "ack_ms", 5000),
+        .heartbeat_ms = link_number(L, "heartbeat_ms", 30000),
+    };
+    options.ip = link_string(L, "ip", NULL);
+    options.identify = link_string(L, "identify", &options.identify_len);
+    struct handle **userdata = lua_newuserdata(L, sizeof *userdata);
+    struct handle *h = *userdata = calloc(1, sizeof *h);
+    luaL_setmetatable(L, CONNECTION);
+    int error = UV_ENOMEM;
+    if (!h) {
+        return link_refuse(L, error);
+    }
+    h->connection = nsq_connect(&host_of(L)->loop, &options, &events, h, &error);
+    if (!h->connection) {
+        return link_refuse(L, error);
+    }
+    link_open(L, &h->link);
+    return 1;
+}
+
+static const char *piece(lua_State *L, int message, int index, size_t *len) {
+    lua_rawgeti(L, message, index);
+    const char *bytes = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, len) : NULL;
+    lua_pop(L, 1); /* the message keeps it */
+    return bytes;
+}
+
+/* Adds message `i` of the table at 3. false: no message, or one too large; the batch is abandoned. */
+static bool add(lua_State *L, struct nsq_batch *batch, int i, bool *malformed) {
+    size_t head_len = 0;
+    size_t body_len = 0;
+    lua_rawgeti(L, 3, i);
+    bool table = lua_istable(L, -1);
+    const char *head = table ? piece(L, lua_gettop(L), 1, &head_len) : NULL;
+    const char *body = table ? piece(L, lua_gettop(L), 2, &body_len) : NULL;
+    lua_pop(L, 1);
+    *malformed = !head || !body;
+    if (*malformed) {
+        nsq_batch_abandon(batch);
+        return false;
+    }
+    return nsq_batch_add(batch, head, head_len, body, body_len);
+}
+
+static int mpub(lua_State *L) {
+    struct handle *h = check_connection(L);
+    size_t len;
+    const char *topic = luaL_checklstring(L, 2, &len);
+    luaL_argcheck(L, nsq_topic_valid(topic, len), 2, "not a topic name of NSQ");
+    luaL_checktype(L, 3, LUA_TTABLE);
+    luaL_checktype(L, 4, LUA_TFUNCTION);
+    int n = (int)lua_objlen(L, 3);
+    luaL_argcheck(L, n > 0, 3, "no messages");
+    struct nsq_batch batch;
+    int error = h->connection ? nsq_connection_begin(h->connection, &batch, topic, len, n == 1)
+                              : UV_ENOTCONN;
+    for (int i = 1; error == 0 && i <= n; i++) {
+        bool malformed;
+        if (!add(L, &batch, i, &malformed)) {
+            luaL_argcheck(L, !malformed, 3, "a message must be { head, body }, both strings");
+            error = UV_ENOBUFS;
+        }
+    }
+    if (error || !nsq_batch_end(&batch)) {
+        return link_refuse(L, error ? error : UV_ENOBUFS);
+    }
+    lua_settop(L, 4);
+    nsq_connection_commit(h->connection, luaL_ref(L, LUA_REGISTRYINDEX));
+    lua_pushboolean(L, true);
+    return 1;
+}
+
+static int inflight(lua_State *L) {
+    struct handle *h = check_connection(L);
+    lua_pushinteger(L, h->connection ? (lua_Integer)nsq_connection_inflight(h->connection) : 0);
+    return 1;
+}
+
+static int gather(lua_State *L) {
+    struct handle *h = check_connection(L);
+    luaL_checktype(L, 2, LUA_TBOOLEAN);
+    if (h->connection) {
+        nsq_connection_gather(h->connection, lua_toboolean(L, 2));
+    }
+    return 0;
+}
+
+static int close_connection(lua_State *L) {
+    struct handle *h = check_connection(L);
+    if (h->connection) {
+        nsq_connection_close(h->connection);
+    }
+    return 0;
+}
+
+/* The state is closing, or nothing refers to a connection that has closed. */
+static int collect(lua_State *L) {
+    struct handle *h = check_connection(L);
+    if (h && h->connection) {
+        h->link.L = NULL;
+        nsq_connection_close(h->connection);
+    } else {
+        free(h);
+    }
+    return 0;
+}
+
+static int valid_topic(lua_State *L) {
+    size_t len;
+    const char *topic = luaL_checklstring(L, 1, &len);
+    lua_pushboolean(L, nsq_topic_valid(topic, len));
+    return 1;
+}
+
+static const luaL_Reg methods[] = {
+    {"close", close_connection}, {"gather", gather}, {"inflight", inflight},
+    {"mpub", mpub},              {NULL, NULL},
+};
+
+static const luaL_Reg functions[] = {
+    {"connect", open_connection},
+    {"valid_topic", valid_topic},
+    {NULL, NULL},
+};
+
+int luaopen_host_nsq(lua_State *L);
+int luaopen_host_nsq(lua_State *L) {
+    luaL_newmetatable(L, CONNECTION);
+    lua_pushcfunction(L, collect);
+    lua_setfield(L, -2, "__gc");
+    lua_newtable(L);
+    luaL_setfuncs(L, methods, 0);
+    lua_setfield(L, -2, "__index");
+    luaL_newlib(L, functions);
+    return 1;
+}

@@ -1,0 +1,119 @@
+-- A real nsqd for a test: on free ports, in a directory of its own, ready when start() returns.
+local uv = require("luv")
+local loop = require("loop")
+
+local M = {}
+local server = {}
+server.__index = server
+
+--- nil, or why there is no nsqd here. Raises instead where AGENT_REQUIRE_NSQD=1.
+function M.missing()
+  local path = os.getenv("NSQD")
+  if path and path ~= "" and uv.fs_access(path, "X") then return nil end
+  local why = "no nsqd: not on PATH and not built in build/tools"
+  if os.getenv("AGENT_REQUIRE_NSQD") == "1" then error(why) end
+  return why
+end
+
+local function u32(n)
+  return string.char(math.floor(n / 16777216) % 256, math.floor(n / 65536) % 256,
+    math.floor(n / 256) % 256, n % 256)
+end
+
+local function read_u32(s, at)
+  local a, b, c, d = s:byte(at, at + 3)
+  return ((a * 256 + b) * 256 + c) * 256 + d
+end
+
+local function reachable(port)
+  local tcp, answer = uv.new_tcp(), nil
+  tcp:connect("127.0.0.1", port, function(err)
+    answer = err or "yes"
+  end)
+  loop.wait(function() return answer end, "connect")
+  tcp:close()
+  return answer == "yes"
+end
+
+function server:launch()
+  local options = { args = { "--data-path=" .. self.directory, "--tcp-address=127.0.0.1:" .. self.tcp_port,
+    "--http-address=127.0.0.1:" .. self.http_port, "--broadcast-address=127.0.0.1", "--log-level=error",
+    unpack(self.arguments) } }
+  local pid
+  self.running = true
+  self.process, pid = uv.spawn(os.getenv("NSQD"), options, function()
+    self.running = false
+  end)
+  assert(self.process, pid)
+  loop.wait(function()
+    assert(self.running, "nsqd ended at once")
+    return reachable(self.tcp_port) and reachable(self.http_port)
+  end, "nsqd to listen", 10000)
+end
+
+--- Starts one; `arguments` are further options for it.
+function M.start(arguments)
+  local self = setmetatable({
+    directory = assert(uv.fs_mkdtemp((os.getenv("TMPDIR") or "/tmp") .. "/nsqd-XXXXXX")),
+    tcp_port = loop.free_port(), http_port = loop.free_port(), arguments = arguments or {},
+  }, server)
+  self:launch()
+  return self
+end
+
+--- Ends the process and waits for it; its data stay for launch(). signal: default "sigterm", a clean stop.
+function server:halt(signal)
+  if not self.running then return end
+  self.process:kill(signal or "sigterm")
+  loop.wait(function() return not self.running end, "nsqd to end", 10000)
+  self.process:close()
+end
+
+--- Ends it and removes its directory.
+function server:stop()
+  self:halt()
+  for name in uv.fs_scandir_next, assert(uv.fs_scandir(self.directory)) do
+    uv.fs_unlink(self.directory .. "/" .. name)
+  end
+  assert(uv.fs_rmdir(self.directory))
+  uv.run("nowait")
+end
+
+-- Takes whole frames off `input`; answers heartbeats, finishes messages. Returns the rest.
+local function consume(tcp, input, messages)
+  while #input >= 8 and #input >= 4 + read_u32(input, 1) do
+    local size, kind = read_u32(input, 1), read_u32(input, 5)
+    local data = input:sub(9, 4 + size)
+    input = input:sub(5 + size)
+    if kind == 2 then
+      messages[#messages + 1] = data:sub(27)
+      tcp:write("FIN " .. data:sub(11, 26) .. "\n")
+    elseif kind == 1 then
+      error("nsqd says " .. data)
+    elseif data == "_heartbeat_" then
+      tcp:write("NOP\n")
+    end
+  end
+  return input
+end
+
+--- The next `count` messages of a topic as strings, in the order received; raises after `ms` without them.
+function server:read(topic, count, ms)
+  local tcp, input, messages = uv.new_tcp(), "", {}
+  local identify = '{"client_id":"test"}'
+  tcp:connect("127.0.0.1", self.tcp_port, function(err)
+    assert(not err, err)
+    tcp:read_start(function(why, chunk)
+      if chunk then input = consume(tcp, input .. chunk, messages) end
+      assert(not why, why)
+    end)
+    tcp:write({ "  V2IDENTIFY\n", u32(#identify), identify, "SUB ", topic, " test\nRDY 100\n" })
+  end)
+  local got = pcall(loop.wait, function() return #messages >= count end, "messages", ms or 10000)
+  tcp:close()
+  uv.run("nowait")
+  if not got then error(("topic %s: %d of %d messages"):format(topic, #messages, count), 2) end
+  return messages
+end
+
+return M
