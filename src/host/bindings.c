@@ -9,16 +9,18 @@ int luaopen_host(lua_State *L);
 int luaopen_host_channel(lua_State *L);
 int luaopen_host_clock(lua_State *L);
 int luaopen_host_exec(lua_State *L);
-int luaopen_host_procfs(lua_State *L);
+int luaopen_host_http_client(lua_State *L);
 int luaopen_host_nsq(lua_State *L);
+int luaopen_host_procfs(lua_State *L);
 
 static const luaL_Reg bindings[] = {
     {"host", luaopen_host},
     {"host.channel", luaopen_host_channel},
     {"host.clock", luaopen_host_clock},
     {"host.exec", luaopen_host_exec},
-    {"host.procfs", luaopen_host_procfs},
+    {"host.http_client", luaopen_host_http_client},
     {"host.nsq", luaopen_host_nsq},
+    {"host.procfs", luaopen_host_procfs},
     {"luv", luaopen_luv},
 };
 

@@ -16,9 +16,14 @@ end
 
 --- Turns the loop until nothing is open in it any more.
 function M.drain(ms)
-  M.wait(function()
-    return not uv.loop_alive()
-  end, "every handle to be closed", ms)
+  local late = false
+  local timer = uv.new_timer()
+  timer:start(ms or 5000, 0, function() late = true end)
+  timer:unref()
+  while uv.loop_alive() and not late do uv.run("once") end
+  timer:close()
+  uv.run("nowait")
+  if late then error("waited in vain for every handle to be closed", 2) end
 end
 
 --- A TCP port of 127.0.0.1 that nobody listens on just now.

@@ -9,7 +9,7 @@ local servers = require("agent.publish.servers")
 
 local MESSAGE_MAX = 1024 * 1024  -- nsqd's defaults, contracts.md §6.1
 local BODY_MAX = 5 * 1024 * 1024
-local INFLIGHT_MAX = 4 * 1024 * 1024 -- bytes; a batch larger than this may still be alone in flight
+local INFLIGHT_MAX = 4 * 1024 * 1024 -- bytes; a part larger than this may go alone
 local BACKOFF_MS, BACKOFF_CAP_MS = 100, 30000
 
 local output = {}
@@ -58,15 +58,24 @@ local function announce_room(self)
   end
 end
 
+local function refuse(self, err, messages)
+  self.dropped_messages = self.dropped_messages + #messages
+  return { code = err.code, message = err.message, permanent = true, refused = messages }
+end
+
+-- A part may go when the link takes it and what is in flight stays bounded; any part may go alone.
+local function takes(self, bytes)
+  return self.link ~= nil and self.link:room()
+    and (self.inflight == 0 or self.inflight_bytes + bytes <= INFLIGHT_MAX)
+end
+
 local search
 
 local function part_failed(self, part, err)
   remember(self, err)
   if not err.permanent then return part.done(transient(err)) end
   if err.divisible and #part.messages > 1 then return search(self, part, err) end
-  self.dropped_messages = self.dropped_messages + #part.messages
-  err.dropped = #part.messages
-  part.done(err)
+  part.done(refuse(self, err, part.messages))
 end
 
 local function publish(self, part, failed)
@@ -100,8 +109,7 @@ local function search_step(self)
   local part = table.remove(found.parts)
   if not part then
     self.search = nil
-    found.err.dropped = found.dropped
-    return found.done(found.err)
+    return found.done(refuse(self, found.err, found.refused))
   end
   found.busy = true
   part.done = function()
@@ -114,8 +122,8 @@ local function search_step(self)
       self.search = nil
       found.done(transient(err))
     elseif #part.messages == 1 then
-      found.dropped, found.err = found.dropped + 1, err
-      self.dropped_messages = self.dropped_messages + 1
+      found.err = err
+      table.insert(found.refused, part.messages[1])
     else
       local first, second = parts.halve(part)
       table.insert(found.parts, second)
@@ -126,13 +134,13 @@ end
 
 function search(self, part, err)
   local first, second = parts.halve(part)
-  self.search = { parts = { second, first }, done = part.done, err = err, dropped = 0, busy = false }
+  self.search = { parts = { second, first }, done = part.done, err = err, refused = {}, busy = false }
 end
 
 --- Sends what is held as far as the link takes it.
 function output:pump()
   search_step(self)
-  while not self.search and self.held[1] and self.link and self.link:room() do
+  while not self.search and self.held[1] and takes(self, self.held[1].bytes) do
     publish(self, table.remove(self.held, 1), part_failed)
   end
   announce_room(self)
@@ -229,19 +237,18 @@ function attempt(self)
 end
 
 --- Takes a batch { topic, messages = { { head, body } … }, bytes }. done(err) once, perhaps before this
---- returns: nil when nsqd has all of it; err.permanent when err.dropped messages can never be
---- published (the others are); else nothing is certain and the batch is to be sent again.
+--- returns: nil when nsqd has all of it; err.permanent when the messages of the array err.refused can never
+--- be published (the others are); else nothing is certain and the batch is to be sent again.
 function output:send(batch, done)
   if not require("host.nsq").valid_topic(batch.topic) then
-    self.dropped_messages = self.dropped_messages + #batch.messages
-    return done({ code = "E_BAD_TOPIC", message = "not a topic name: " .. batch.topic, permanent = true,
-      dropped = #batch.messages })
+    local err = { code = "E_BAD_TOPIC", message = "not a topic name: " .. batch.topic }
+    return done(refuse(self, err, batch.messages))
   end
   if not self:room() then
     return done({ code = "EAGAIN", message = "not connected, or too much in flight", permanent = false })
   end
   local list, left_out = parts.split(batch, MESSAGE_MAX, BODY_MAX)
-  self.dropped_messages = self.dropped_messages + left_out
+  self.dropped_messages = self.dropped_messages + #left_out
   parts.gather(list, left_out, done)
   for _, part in ipairs(list) do self.held[#self.held + 1] = part end
   self:pump()
@@ -249,8 +256,7 @@ end
 
 --- true: send() may take another batch now; else on_room is called when it may again.
 function output:room()
-  local room = not self.closed and not self.search and self.held[1] == nil and self.link ~= nil
-    and self.link:room() and (self.inflight_bytes < INFLIGHT_MAX or self.inflight == 0)
+  local room = not self.closed and not self.search and self.held[1] == nil and takes(self, 1)
   if not room then self.blocked = true end
   return room
 end

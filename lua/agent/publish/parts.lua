@@ -12,14 +12,14 @@ local function empty(topic)
 end
 
 --- Parts { topic, messages, bytes } whose MPUB body is at most body_max bytes, without the messages that are
---- empty or larger than message_max. Returns the parts and how many were left out.
+--- empty or larger than message_max. Returns the parts and an array of the messages left out.
 function M.split(batch, message_max, body_max)
-  local parts, left_out = {}, 0
+  local parts, left_out = {}, {}
   local part, body
   for _, message in ipairs(batch.messages) do
     local size = #message[1] + #message[2]
     if size == 0 or size > message_max then
-      left_out = left_out + 1
+      left_out[#left_out + 1] = message
     else
       if not part or body + 4 + size > body_max then
         part, body = empty(batch.topic), 4
@@ -43,28 +43,28 @@ function M.halve(part)
 end
 
 --- Gives each part a done(err) of its own; the batch's done(err) is called once, after the last of them: with
---- a transient error if there was one, since then all is to be sent again, else with a permanent one that
---- counts what was dropped (`left_out` before it came to parts).
+--- a transient error if there was one, since then all is to be sent again, else with a permanent one whose
+--- `refused` holds what was dropped (the messages `left_out` before it came to parts, too).
 function M.gather(parts, left_out, done)
-  local waiting, transient, permanent, dropped = #parts, nil, nil, left_out
-  if left_out > 0 then
-    permanent = { code = "E_BAD_MESSAGE", message = "empty, or larger than nsqd takes", permanent = true }
-  end
-  local function finish()
-    if permanent then permanent.dropped = dropped end
-    done(transient or permanent)
+  local waiting, transient, permanent = #parts, nil, nil
+  if left_out[1] then
+    permanent = { code = "E_BAD_MESSAGE", message = "empty, or larger than nsqd takes", permanent = true,
+      refused = left_out }
   end
   local function part_done(err)
     waiting = waiting - 1
     if err and err.permanent then
-      permanent, dropped = err, dropped + err.dropped
+      for _, message in ipairs(permanent and permanent.refused or {}) do
+        table.insert(err.refused, message)
+      end
+      permanent = err
     elseif err then
       transient = err
     end
-    if waiting == 0 then finish() end
+    if waiting == 0 then done(transient or permanent) end
   end
   for _, part in ipairs(parts) do part.done = part_done end
-  if waiting == 0 then finish() end
+  if waiting == 0 then done(permanent) end
 end
 
 return M
