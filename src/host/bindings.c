@@ -11,7 +11,9 @@ int luaopen_host_clock(lua_State *L);
 int luaopen_host_exec(lua_State *L);
 int luaopen_host_http_client(lua_State *L);
 int luaopen_host_nsq(lua_State *L);
+int luaopen_host_ntp(lua_State *L);
 int luaopen_host_procfs(lua_State *L);
+int luaopen_host_utmp(lua_State *L);
 
 static const luaL_Reg bindings[] = {
     {"host", luaopen_host},
@@ -20,7 +22,9 @@ static const luaL_Reg bindings[] = {
     {"host.exec", luaopen_host_exec},
     {"host.http_client", luaopen_host_http_client},
     {"host.nsq", luaopen_host_nsq},
+    {"host.ntp", luaopen_host_ntp},
     {"host.procfs", luaopen_host_procfs},
+    {"host.utmp", luaopen_host_utmp},
     {"luv", luaopen_luv},
 };
 
