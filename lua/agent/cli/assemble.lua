@@ -29,10 +29,9 @@ end
 
 local function make_output(conf)
   local options = conf.output
-  return require("agent.publish." .. options.name).new(options, {
-    after = timer.after, now = clock.mono, log = log, hostname = hostname, version = host.build.version,
-    worker = require("agent.worker.client"),
-  })
+  return assert(require("agent.publish." .. options.name).new(options, {
+    clock = clock, log = log, ack_ms = options.ack * 1000,
+  }))
 end
 
 --- What the agent is made of, from a complete configuration (config.lua); nothing runs yet.

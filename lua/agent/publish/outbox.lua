@@ -8,7 +8,9 @@ M.__index = M
 local FIRST_DELAY, LONGEST_DELAY = 0.1, 30 -- seconds between tries of a topic that failed
 
 --- options:
----   output       see publish/nsq.lua: send, room, on_room
+---   output       see publish/nsq.lua. send(batch, done): done(nil) acknowledges the batch; err.permanent
+---                says that the messages of err.refused (default: all) are lost and the others acknowledged;
+---                any other error hands the batch back. room(): takes another batch now; else calls on_room.
 ---   max_bytes    of all messages held, queued and under way
 ---   max_messages likewise
 ---   batch_bytes  of one batch (one message may exceed it alone)
@@ -96,13 +98,28 @@ local function take_batch(self, topic)
   return { topic = topic.name, messages = messages, bytes = bytes }
 end
 
--- The batch is settled one way or the other: nobody holds its messages any longer.
-local function settle(self, batch, err)
+-- The batch is settled: nobody holds its messages any longer. Those in `refused` will never be
+-- published, the others are.
+local function settle(self, batch, refused, err)
   self.bytes = self.bytes - batch.bytes
   self.messages = self.messages - #batch.messages
+  local lost = {}
+  for _, message in ipairs(refused) do lost[message] = err end
   for _, message in ipairs(batch.messages) do
-    if message.done then self.call(message.done, err) end
+    if not lost[message] then
+      self.published = self.published + 1
+      self.published_bytes = self.published_bytes + size_of(message)
+    end
+    if message.done then self.call(message.done, lost[message]) end
   end
+end
+
+local function give_up(self, batch, err)
+  local refused = err.refused or batch.messages
+  self:drop(err.code or "refused", #refused)
+  self.log.error("outbox", "the output refused messages for good; they are dropped",
+    { topic = batch.topic, messages = #refused, code = err.code, reason = err.message })
+  settle(self, batch, refused, err)
 end
 
 local function put_back(topic, batch)
@@ -132,14 +149,9 @@ local function answered(self, topic, batch, err)
   topic.sending = nil
   if not err then
     topic.delay = 0
-    self.published = self.published + #batch.messages
-    self.published_bytes = self.published_bytes + batch.bytes
-    settle(self, batch)
+    settle(self, batch, {})
   elseif err.permanent then
-    self:drop(err.code or "refused", #batch.messages)
-    self.log.error("outbox", "the output refused messages for good; they are dropped",
-      { topic = topic.name, messages = #batch.messages, code = err.code, reason = err.message })
-    settle(self, batch, err)
+    give_up(self, batch, err)
   else
     put_back(topic, batch)
     retry_later(self, topic)

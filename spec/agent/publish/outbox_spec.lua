@@ -146,6 +146,20 @@ describe("the outbox", function()
     assert.equal("good", bodies(t.sent[2].batch))
   end)
 
+  it("tells the refused messages of a batch from those that got through", function()
+    local t = setup({ window = 0 })
+    local answers = {}
+    for i = 1, 3 do t.put("a", tostring(i), function(err) answers[i] = err or "ok" end) end
+    t.window = 1
+    t.outbox:pump()
+    local err = { code = "MSG_TOO_BIG", permanent = true, refused = { t.sent[1].batch.messages[2] } }
+    t.sent[1].done(err)
+    assert.same({ "ok", err, "ok" }, answers)
+    assert.equal(2, t.outbox.published)
+    assert.same({ MSG_TOO_BIG = 1 }, t.outbox.dropped)
+    assert.equal(0, t.outbox.bytes)
+  end)
+
   it("waits for room and goes on when the output says so", function()
     local t = setup({ window = 1 })
     t.put("a", "1")
