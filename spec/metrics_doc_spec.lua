@@ -1,0 +1,80 @@
+-- docs/metrics.md and what the collectors emit must tell the same. A group joins by a line in `emitted`:
+-- a function that returns every metric it can emit, on fixtures.
+
+local kernels = require("kernels")
+
+local function of_kernels(group)
+  return function()
+    local all = {}
+    for _, name in ipairs(kernels.names) do
+      local _, _, metrics = kernels.rates(group, name, 10)
+      for _, metric in ipairs(metrics) do all[#all + 1] = metric end
+    end
+    return all
+  end
+end
+
+local function kernel_files()
+  return assert(require("agent.collect.kernel_files").read(kernels.open("linux-4.18")))
+end
+
+-- group, metrics(); module: the collector's, to compare its interval; only: a pattern of the names that the
+-- function covers, where another line covers the rest of the group.
+local emitted = {
+  { group = "CPU", module = "cpu", metrics = of_kernels("cpu") },
+  { group = "DISK", module = "disk", metrics = of_kernels("disk") },
+  { group = "MEM", module = "mem", metrics = of_kernels("mem") },
+  { group = "NET", module = "net", metrics = of_kernels("net") },
+  { group = "FS", metrics = kernel_files, only = "^kernel%.files%." },
+}
+
+local function rows()
+  local found = {}
+  for line in io.lines("docs/metrics.md") do
+    local name, unit, kind, tags, interval, group =
+      line:match("^| ([%w_.]+) | ([^|]*) | ([IF]) | ([^|]-) ?| (%d+) | (%u+) | [^|]+ |$")
+    if name then
+      assert(not found[name], name .. " has two rows")
+      found[name] = { unit = unit, kind = kind, tags = tags, interval = tonumber(interval), group = group }
+    end
+  end
+  return found
+end
+
+local function tag_names(metric)
+  local names = {}
+  for name in pairs(metric.tags or {}) do names[#names + 1] = name end
+  table.sort(names)
+  return table.concat(names, ", ")
+end
+
+describe("docs/metrics.md", function()
+  local documented = rows()
+
+  for _, entry in ipairs(emitted) do
+    it("has a true row for every metric of " .. entry.group .. (entry.only or ""), function()
+      for _, metric in ipairs(entry.metrics()) do
+        local row = documented[metric.name]
+        assert.is_table(row, metric.name .. " has no row")
+        assert.are.equal(entry.group, row.group, metric.name)
+        assert.are.equal(row.tags, tag_names(metric), metric.name)
+        assert.are.equal("number", type(metric.value), metric.name)
+        assert.are.equal(metric.value, metric.value, metric.name)
+        if row.kind == "I" then assert.are.equal(0, metric.value % 1, metric.name) end
+        if entry.module then
+          assert.are.equal(require("agent.collect." .. entry.module).interval, row.interval, metric.name)
+        end
+      end
+    end)
+
+    it("has no row that " .. entry.group .. (entry.only or "") .. " does not emit", function()
+      local seen = {}
+      for _, metric in ipairs(entry.metrics()) do seen[metric.name] = true end
+      for name, row in pairs(documented) do
+        if row.group == entry.group and name:find(entry.only or "") then
+          assert.is_true(seen[name], name .. " is documented, not emitted")
+        end
+      end
+    end)
+  end
+end)
