@@ -9,6 +9,7 @@ int luaopen_host(lua_State *L);
 int luaopen_host_channel(lua_State *L);
 int luaopen_host_clock(lua_State *L);
 int luaopen_host_exec(lua_State *L);
+int luaopen_host_fs(lua_State *L);
 int luaopen_host_http_client(lua_State *L);
 int luaopen_host_nsq(lua_State *L);
 int luaopen_host_ntp(lua_State *L);
@@ -20,6 +21,7 @@ static const luaL_Reg bindings[] = {
     {"host.channel", luaopen_host_channel},
     {"host.clock", luaopen_host_clock},
     {"host.exec", luaopen_host_exec},
+    {"host.fs", luaopen_host_fs},
     {"host.http_client", luaopen_host_http_client},
     {"host.nsq", luaopen_host_nsq},
     {"host.ntp", luaopen_host_ntp},
