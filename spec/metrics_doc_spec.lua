@@ -20,6 +20,26 @@ local function fs()
   return (fake_mounts.run(fake_mounts.collector(fake, { kernel = "linux-4.18" }), fake))
 end
 
+-- Two runs of the agent's own group, with something of everything to tell.
+local function own()
+  local metrics
+  local at = 0
+  local collector = require("agent.collect.self").new({
+    clock = { mono = function() at = at + 10 return at end },
+    agent = {
+      errors = function() return 0 end,
+      stall_ms = function() return 1.5 end,
+      usage = function(visit) visit("CPU", { longest_s = 0.0123456, missed = 1, errors = 2 }) end,
+      outbox = function()
+        return { bytes = 1, messages = 1, published = 1, published_bytes = 1, dropped = { full = 1 } }
+      end,
+      points_dropped = function() return { not_finite = 1 } end,
+    },
+  })
+  for _ = 1, 2 do collector.run(function(list) metrics = list end) end
+  return metrics
+end
+
 -- group, metrics(); module: the collector's, to compare its interval; only: a pattern of the names that the
 -- function covers, where another line covers the rest of the group.
 local emitted = {
@@ -28,6 +48,7 @@ local emitted = {
   { group = "MEM", module = "mem", metrics = of_kernels("mem") },
   { group = "NET", module = "net", metrics = of_kernels("net") },
   { group = "FS", module = "fs", metrics = fs },
+  { group = "AGENT", module = "self", metrics = own },
 }
 
 local function rows()

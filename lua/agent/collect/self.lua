@@ -2,7 +2,7 @@
 
 local uv = require("luv")
 
--- CPU seconds of this process, and of its children that were waited for (getrusage(2)).
+-- CPU seconds of this process, its threads included (getrusage(2)).
 local function cpu_seconds()
   local use = uv.getrusage()
   return use.utime.sec + use.utime.usec / 1e6 + use.stime.sec + use.stime.usec / 1e6
@@ -12,11 +12,18 @@ local function add(metrics, name, value, tags)
   metrics[#metrics + 1] = { name = name, value = value, tags = tags }
 end
 
-local function add_groups(metrics, usage)
+-- Milliseconds to a thousandth: what lies below is noise.
+local function ms(seconds)
+  return math.floor(seconds * 1e6 + 0.5) / 1e3
+end
+
+-- Items that miss ticks or fail are rare: they have their counter from the first time on.
+local function add_items(metrics, usage)
   usage(function(id, item)
-    add(metrics, "agent.collect.ms", item.longest_s * 1000, { item = id })
-    add(metrics, "agent.collect.missed", item.missed, { item = id })
-    add(metrics, "agent.collect.errors", item.errors, { item = id })
+    local tags = { item = id }
+    add(metrics, "agent.collect.ms", ms(item.longest_s), tags)
+    if item.missed > 0 then add(metrics, "agent.collect.missed", item.missed, tags) end
+    if item.errors > 0 then add(metrics, "agent.collect.errors", item.errors, tags) end
   end)
 end
 
@@ -48,10 +55,10 @@ local function new(env)
     cpu, at = cpu_now, at_now
     add(metrics, "agent.uptime", math.floor(at_now - started))
     add(metrics, "agent.errors", agent.errors())
-    add(metrics, "agent.loop.stall_ms", agent.stall_ms())
+    add(metrics, "agent.loop.stall_ms", ms(agent.stall_ms() / 1e3))
     add(metrics, "agent.mem.rss", uv.resident_set_memory())
     add(metrics, "agent.mem.lua", math.floor(collectgarbage("count") * 1024))
-    add_groups(metrics, agent.usage)
+    add_items(metrics, agent.usage)
     add_outbox(metrics, agent.outbox(), agent.points_dropped())
     done(metrics)
   end
