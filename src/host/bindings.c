@@ -10,6 +10,7 @@ int luaopen_host_channel(lua_State *L);
 int luaopen_host_clock(lua_State *L);
 int luaopen_host_exec(lua_State *L);
 int luaopen_host_fs(lua_State *L);
+int luaopen_host_http(lua_State *L);
 int luaopen_host_http_client(lua_State *L);
 int luaopen_host_nsq(lua_State *L);
 int luaopen_host_ntp(lua_State *L);
@@ -22,6 +23,7 @@ static const luaL_Reg bindings[] = {
     {"host.clock", luaopen_host_clock},
     {"host.exec", luaopen_host_exec},
     {"host.fs", luaopen_host_fs},
+    {"host.http", luaopen_host_http},
     {"host.http_client", luaopen_host_http_client},
     {"host.nsq", luaopen_host_nsq},
     {"host.ntp", luaopen_host_ntp},

@@ -1,0 +1,89 @@
+/* Between server.c and connection.c only. */
+#ifndef AGENT_HTTP_CONNECTION_H
+#define AGENT_HTTP_CONNECTION_H
+
+#include <time.h>
+
+#include "http/server.h"
+
+enum { HTTP_READ_MAX = 64 * 1024 };
+
+enum http_state {
+    HTTP_IDLE,   /* between requests */
+    HTTP_HEAD,   /* a head has begun */
+    HTTP_BODY,   /* a body is being read */
+    HTTP_ANSWER, /* the handler has it */
+    HTTP_WRITE,  /* the answer didn't fit into the socket at once */
+    HTTP_LINGER, /* the last answer is out: waiting for the client to close */
+    HTTP_CLOSED,
+};
+
+struct http_connection {
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    } peer;
+    struct http_server *server;
+    struct http_connection *next, *previous;
+    struct http_request request;
+    struct buffer rest; /* read, but behind the request that is being answered */
+    enum http_state state;
+    uint64_t deadline; /* uv_now() milliseconds */
+    struct http_reply *reply;
+    size_t held;    /* bytes counted in server->counters.memory for this one */
+    size_t in_hand; /* bytes of the body that the handler has got */
+    unsigned served;
+    bool reading;
+    bool pumping;
+    bool more;      /* has its turn again in the next round of the loop */
+    bool head_only; /* the request was a HEAD */
+    bool keep_alive;
+    uv_write_t write;
+    char *writing; /* owned: what is under way by `write` */
+    uv_shutdown_t shutdown;
+};
+
+struct http_server {
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    } listener;
+    uv_timer_t clock; /* looks at the deadlines; runs while there are connections */
+    uv_idle_t turns;  /* runs while connections have `more` */
+    int open_handles; /* of the three above: freed at zero */
+    bool listening;
+    bool closing;
+    struct http_limits limits;
+    struct http_counters counters;
+    struct http_connection *first;
+    http_handler handler;
+    void *user;
+    char *path; /* owned: the unix socket's */
+    uint64_t socket_device, socket_inode;
+    time_t date_of;
+    char date[40];
+    char *read_buffer;     /* owned; libuv's reads are handled before the next one begins */
+    struct buffer headers; /* the head of the answer that is being composed */
+};
+
+void http_connection_open(struct http_server *s);
+void http_connection_close(struct http_connection *c);
+void http_connection_resume(struct http_connection *c);
+/* What is to be done at the deadline of its state. */
+void http_connection_expire(struct http_connection *c);
+
+/* Calls http_connection_resume() for whoever has `more` in the next round of the loop. */
+void http_server_turn_again(struct http_server *s);
+
+/* listen.c: makes the socket at `path`, in place of one nobody listens on. fd or -errno. */
+int http_listen_unix(const char *path, const char **why);
+
+/* answer.c: the status line and the server's own headers into s->headers. */
+bool http_answer_head(struct http_server *s, int status, bool keep_alive, int minor,
+                        const char *headers, size_t headers_len, size_t body_len);
+
+#endif

@@ -1,0 +1,337 @@
+#include <lauxlib.h>
+#include <string.h>
+
+#include "host/host.h"
+#include "http/server.h"
+
+#define SERVER "host.http.server"
+#define REPLY  "host.http.reply"
+
+enum { HEADERS_MAX = 4096 };
+
+struct server {
+    lua_State *L;
+    struct http_server *core; /* NULL once closed */
+    bool unix_socket;
+    int on_request; /* registry references */
+    int self;       /* an open server lives until it is closed */
+};
+
+struct reply {
+    struct http_reply link;
+    bool sent;
+};
+
+static struct server *check_server(lua_State *L) {
+    return luaL_checkudata(L, 1, SERVER);
+}
+
+static void push_span(lua_State *L, const struct http_request *r, struct http_span s) {
+    lua_pushlstring(L, r->head.data + s.at, s.len);
+}
+
+/* Of a parameter given twice the first value counts. */
+static void push_query(lua_State *L, const struct http_request *r) {
+    lua_createtable(L, 0, r->param_count);
+    for (int i = r->param_count - 1; i >= 0; i--) {
+        push_span(L, r, r->params[i].name);
+        push_span(L, r, r->params[i].value);
+        lua_rawset(L, -3);
+    }
+}
+
+/* A header given twice is one list, in order (RFC 9110, 5.3). */
+static void push_headers(lua_State *L, const struct http_request *r) {
+    lua_createtable(L, 0, r->header_count);
+    for (int i = 0; i < r->header_count; i++) {
+        push_span(L, r, r->headers[i].name);
+        lua_pushvalue(L, -1);
+        lua_rawget(L, -3);
+        bool again = !lua_isnil(L, -1);
+        if (again) {
+            lua_pushliteral(L, ", ");
+        } else {
+            lua_pop(L, 1);
+        }
+        push_span(L, r, r->headers[i].value);
+        if (again) {
+            lua_concat(L, 3);
+        }
+        lua_rawset(L, -3);
+    }
+}
+
+static void push_request(lua_State *L, const struct server *s, const struct http_request *r) {
+    lua_createtable(L, 0, 7);
+    push_span(L, r, r->method);
+    lua_setfield(L, -2, "method");
+    push_span(L, r, r->path);
+    lua_setfield(L, -2, "path");
+    push_query(L, r);
+    lua_setfield(L, -2, "query");
+    push_headers(L, r);
+    lua_setfield(L, -2, "headers");
+    lua_pushlstring(L, r->body.len ? r->body.data : "", r->body.len);
+    lua_setfield(L, -2, "body");
+    lua_pushstring(L, r->minor ? "1.1" : "1.0");
+    lua_setfield(L, -2, "version");
+    lua_pushstring(L, s->unix_socket ? "unix" : "tcp");
+    lua_setfield(L, -2, "peer");
+}
+
+struct arrival {
+    struct server *server;
+    struct http_connection *connection;
+    const struct http_request *request;
+};
+
+/* Runs protected: here memory may run out. */
+static int deliver(lua_State *L) {
+    struct arrival *a = lua_touserdata(L, 1);
+    struct reply *reply = lua_newuserdata(L, sizeof *reply);
+    *reply = (struct reply){0};
+    luaL_getmetatable(L, REPLY);
+    lua_setmetatable(L, -2);
+    http_reply_attach(&reply->link, a->connection);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, a->server->on_request);
+    push_request(L, a->server, a->request);
+    lua_pushvalue(L, 2);
+    if (!host_call(L, 2, 0) && !reply->sent) {
+        static const char type[] = "Content-Type: text/plain; charset=utf-8\r\n";
+        reply->sent = true;
+        http_reply_send(&reply->link, 500, type, sizeof type - 1, "internal error\n", 15);
+    }
+    return 0;
+}
+
+static void on_request(void *user, struct http_connection *c, const struct http_request *request) {
+    struct server *s = user;
+    struct arrival a = {s, c, request};
+    lua_pushcfunction(s->L, deliver);
+    lua_pushlightuserdata(s->L, &a);
+    host_call(s->L, 1, 0);
+}
+
+static size_t size_option(lua_State *L, const char *name, size_t otherwise) {
+    lua_getfield(L, 1, name);
+    lua_Number value = luaL_optnumber(L, -1, (lua_Number)otherwise);
+    lua_pop(L, 1);
+    if (!(value >= 1 && value <= 4294967295.0)) {
+        luaL_error(L, "http.listen: bad %s", name);
+    }
+    return (size_t)value;
+}
+
+static struct http_limits limits_of(lua_State *L) {
+    struct http_limits l = http_default_limits;
+    l.connections = (unsigned)size_option(L, "connections", l.connections);
+    l.requests = (unsigned)size_option(L, "requests", l.requests);
+    l.body = size_option(L, "body", l.body);
+    l.memory = size_option(L, "memory", l.memory);
+    l.idle_ms = (unsigned)size_option(L, "idle_ms", l.idle_ms);
+    l.head_ms = (unsigned)size_option(L, "head_ms", l.head_ms);
+    l.body_ms = (unsigned)size_option(L, "body_ms", l.body_ms);
+    l.answer_ms = (unsigned)size_option(L, "answer_ms", l.answer_ms);
+    l.write_ms = (unsigned)size_option(L, "write_ms", l.write_ms);
+    l.linger_ms = (unsigned)size_option(L, "linger_ms", l.linger_ms);
+    return l;
+}
+
+static const char *string_option(lua_State *L, const char *name) {
+    lua_getfield(L, 1, name); /* stays on the stack, so that the string stays */
+    return luaL_optstring(L, -1, NULL);
+}
+
+static void shut(struct server *s) {
+    if (s->core) {
+        http_server_close(s->core);
+        s->core = NULL;
+        luaL_unref(s->L, LUA_REGISTRYINDEX, s->on_request);
+        luaL_unref(s->L, LUA_REGISTRYINDEX, s->self);
+    }
+}
+
+static int listen_at(struct server *s, const char *path, const char *ip, int port,
+                     const char **why) {
+    return path ? http_server_listen_unix(s->core, path, why)
+                : http_server_listen_tcp(s->core, ip, port, why);
+}
+
+static int http_listen(lua_State *L) {
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    struct http_limits limits = limits_of(L);
+    const char *path = string_option(L, "path");
+    const char *ip = string_option(L, "ip");
+    luaL_argcheck(L, !path != !ip, 1, "either path or ip");
+    lua_getfield(L, 1, "port");
+    int port = (int)luaL_optinteger(L, -1, 0);
+    luaL_argcheck(L, port >= 0 && port <= 65535, 1, "bad port");
+    lua_getfield(L, 1, "on_request");
+    luaL_argcheck(L, lua_isfunction(L, -1), 1, "on_request must be a function");
+
+    struct server *s = lua_newuserdata(L, sizeof *s);
+    *s = (struct server){.L = host_of(L)->L, .unix_socket = path != NULL};
+    luaL_getmetatable(L, SERVER);
+    lua_setmetatable(L, -2);
+    lua_pushvalue(L, -2);
+    s->on_request = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_pushvalue(L, -1);
+    s->self = luaL_ref(L, LUA_REGISTRYINDEX);
+    s->core = http_server_new(&host_of(L)->loop, &limits, on_request, s);
+    const char *why = "out of memory";
+    int rc = s->core ? listen_at(s, path, ip, port, &why) : UV_ENOMEM;
+    if (rc == 0) {
+        return 1;
+    }
+    shut(s);
+    lua_pushnil(L);
+    if (path) {
+        lua_pushfstring(L, "%s: %s: %s", path, why, uv_strerror(rc));
+    } else {
+        lua_pushfstring(L, "%s port %d: %s: %s", ip, port, why, uv_strerror(rc));
+    }
+    lua_pushstring(L, uv_err_name(rc));
+    return 3;
+}
+
+static int server_close(lua_State *L) {
+    shut(check_server(L));
+    return 0;
+}
+
+static int server_port(lua_State *L) {
+    struct server *s = check_server(L);
+    lua_pushinteger(L, s->core ? http_server_port(s->core) : 0);
+    return 1;
+}
+
+static int server_counters(lua_State *L) {
+    struct server *s = check_server(L);
+    struct http_counters n = {0};
+    if (s->core) {
+        n = http_server_counters(s->core);
+    }
+    lua_createtable(L, 0, 6);
+    lua_pushnumber(L, (lua_Number)n.connections);
+    lua_setfield(L, -2, "connections");
+    lua_pushnumber(L, (lua_Number)n.memory);
+    lua_setfield(L, -2, "memory");
+    lua_pushnumber(L, (lua_Number)n.accepted);
+    lua_setfield(L, -2, "accepted");
+    lua_pushnumber(L, (lua_Number)n.requests);
+    lua_setfield(L, -2, "requests");
+    lua_pushnumber(L, (lua_Number)n.refused);
+    lua_setfield(L, -2, "refused");
+    lua_pushnumber(L, (lua_Number)n.dropped);
+    lua_setfield(L, -2, "dropped");
+    return 1;
+}
+
+static bool header_is_ours(const char *name) {
+    return strcasecmp(name, "Content-Length") == 0 || strcasecmp(name, "Connection") == 0 ||
+           strcasecmp(name, "Transfer-Encoding") == 0 || strcasecmp(name, "Date") == 0;
+}
+
+static bool is_clean(const char *bytes, size_t n, const char *also_bad) {
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)bytes[i];
+        if (c < 0x20 || c == 0x7f || strchr(also_bad, c)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Header lines of the table at `index`; every mistake is the caller's and raises. */
+static size_t compose_headers(lua_State *L, int index, char *lines) {
+    size_t at = 0;
+    if (lua_isnoneornil(L, index)) {
+        return 0;
+    }
+    luaL_checktype(L, index, LUA_TTABLE);
+    for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
+        size_t name_len = 0;
+        size_t value_len = 0;
+        luaL_argcheck(L, lua_type(L, -2) == LUA_TSTRING && lua_isstring(L, -1), index,
+                      "a header is a string for a string");
+        const char *name = lua_tolstring(L, -2, &name_len);
+        lua_pushvalue(L, -1); /* a number must not be converted inside the table */
+        const char *value = lua_tolstring(L, -1, &value_len);
+        luaL_argcheck(L, name_len && is_clean(name, name_len, " :") && !header_is_ours(name), index,
+                      "bad header name");
+        luaL_argcheck(L, is_clean(value, value_len, ""), index, "bad header value");
+        luaL_argcheck(L, at + name_len + value_len + 4 <= HEADERS_MAX, index, "too many headers");
+        memcpy(lines + at, name, name_len);
+        memcpy(lines + at + name_len, ": ", 2);
+        memcpy(lines + at + name_len + 2, value, value_len);
+        at += name_len + value_len + 4;
+        memcpy(lines + at - 2, "\r\n", 2);
+        lua_pop(L, 1);
+    }
+    return at;
+}
+
+static int reply_send(lua_State *L) {
+    struct reply *r = luaL_checkudata(L, 1, REPLY);
+    int status = (int)luaL_checkinteger(L, 2);
+    luaL_argcheck(L, status >= 200 && status <= 599, 2, "not a final status");
+    size_t body_len = 0;
+    const char *body = luaL_optlstring(L, 4, "", &body_len);
+    char lines[HEADERS_MAX];
+    size_t lines_len = compose_headers(L, 3, lines);
+    if (r->sent) {
+        return luaL_error(L, "answered twice");
+    }
+    r->sent = true;
+    lua_pushboolean(L, http_reply_send(&r->link, status, lines, lines_len, body, body_len));
+    return 1;
+}
+
+static int reply_gone(lua_State *L) {
+    struct reply *r = luaL_checkudata(L, 1, REPLY);
+    lua_pushboolean(L, !r->link.connection);
+    return 1;
+}
+
+static int reply_gc(lua_State *L) {
+    struct reply *r = luaL_checkudata(L, 1, REPLY);
+    http_reply_drop(&r->link);
+    return 0;
+}
+
+static const luaL_Reg server_methods[] = {
+    {"close", server_close},
+    {"counters", server_counters},
+    {"port", server_port},
+    {NULL, NULL},
+};
+
+static const luaL_Reg reply_methods[] = {
+    {"gone", reply_gone},
+    {"send", reply_send},
+    {NULL, NULL},
+};
+
+static const luaL_Reg functions[] = {
+    {"listen", http_listen},
+    {NULL, NULL},
+};
+
+static void make_class(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction gc) {
+    luaL_newmetatable(L, name);
+    lua_pushcfunction(L, gc);
+    lua_setfield(L, -2, "__gc");
+    lua_newtable(L);
+    luaL_setfuncs(L, methods, 0);
+    lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
+}
+
+int luaopen_host_http(lua_State *L);
+int luaopen_host_http(lua_State *L) {
+    make_class(L, SERVER, server_methods, server_close);
+    make_class(L, REPLY, reply_methods, reply_gc);
+    luaL_newlib(L, functions);
+    return 1;
+}
