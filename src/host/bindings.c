@@ -12,6 +12,7 @@ int luaopen_host_exec(lua_State *L);
 int luaopen_host_fs(lua_State *L);
 int luaopen_host_http(lua_State *L);
 int luaopen_host_http_client(lua_State *L);
+int luaopen_host_metrics(lua_State *L);
 int luaopen_host_nsq(lua_State *L);
 int luaopen_host_ntp(lua_State *L);
 int luaopen_host_procfs(lua_State *L);
@@ -25,6 +26,7 @@ static const luaL_Reg bindings[] = {
     {"host.fs", luaopen_host_fs},
     {"host.http", luaopen_host_http},
     {"host.http_client", luaopen_host_http_client},
+    {"host.metrics", luaopen_host_metrics},
     {"host.nsq", luaopen_host_nsq},
     {"host.ntp", luaopen_host_ntp},
     {"host.procfs", luaopen_host_procfs},

@@ -1,0 +1,178 @@
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "http/metrics.h"
+
+#define READER "host.metrics.reader"
+
+static const char prefix[] = "RUN.";
+
+struct reader {
+    struct metrics_reader core;
+    char *scratch; /* owned: for strings without their escapes */
+    size_t scratch_size;
+};
+
+static struct reader *check_reader(lua_State *L) {
+    return luaL_checkudata(L, 1, READER);
+}
+
+/* Room for n bytes; the body's size bounds it. */
+static char *scratch(lua_State *L, struct reader *r, size_t n) {
+    if (n > r->scratch_size) {
+        char *bigger = realloc(r->scratch, n * 2);
+        if (!bigger) {
+            luaL_error(L, "out of memory");
+        }
+        r->scratch = bigger;
+        r->scratch_size = n * 2;
+    }
+    return r->scratch;
+}
+
+static void push_text(lua_State *L, struct reader *r, struct metrics_text text) {
+    if (!text.escaped) {
+        lua_pushlstring(L, text.bytes, text.len);
+        return;
+    }
+    char *to = scratch(L, r, text.len);
+    lua_pushlstring(L, to, metrics_unescape(text, to));
+}
+
+/* Pushes the full name, or nothing: false where it isn't one. */
+static bool push_name(lua_State *L, struct reader *r, struct metrics_text name) {
+    size_t before = sizeof prefix - 1;
+    char *to = scratch(L, r, before + name.len);
+    memcpy(to, prefix, before);
+    size_t len = metrics_unescape(name, to + before);
+    if (!metrics_name_valid(to + before, len)) {
+        return false;
+    }
+    lua_pushlstring(L, to, before + len);
+    return true;
+}
+
+static void push_value(lua_State *L, struct reader *r, const struct metrics_entry *e) {
+    if (e->kind == METRICS_STRING) {
+        push_text(L, r, e->text);
+    } else if (e->kind == METRICS_BOOLEAN) {
+        lua_pushboolean(L, e->boolean);
+    } else {
+        lua_pushnumber(L, e->number);
+    }
+}
+
+static void push_tags(lua_State *L, struct reader *r, const struct metrics_entry *e) {
+    struct metrics_text key;
+    struct metrics_text value;
+    size_t at = e->tags;
+    lua_createtable(L, 0, 2);
+    while (metrics_next_tag(&r->core, &at, &key, &value)) {
+        push_text(L, r, key);
+        push_text(L, r, value);
+        lua_rawset(L, -3);
+    }
+}
+
+/* Pushes the entry as a metric; false, and nothing pushed, where its name isn't one. */
+static bool push_metric(lua_State *L, struct reader *r, const struct metrics_entry *e) {
+    if (!push_name(L, r, e->name)) {
+        return false;
+    }
+    lua_createtable(L, 0, 4);
+    lua_insert(L, -2);
+    lua_setfield(L, -2, "name");
+    push_value(L, r, e);
+    lua_setfield(L, -2, "value");
+    if (e->has_timestamp) {
+        lua_pushnumber(L, (lua_Number)e->timestamp);
+        lua_setfield(L, -2, "timestamp");
+    }
+    if (e->tags) {
+        push_tags(L, r, e);
+        lua_setfield(L, -2, "tags");
+    }
+    return true;
+}
+
+static int refuse(lua_State *L, const char *why, bool about_entry, size_t index, const char *code) {
+    lua_pushnil(L);
+    if (about_entry) {
+        lua_pushfstring(L, "entry %d: %s", (int)index, why);
+    } else {
+        lua_pushstring(L, why);
+    }
+    lua_pushstring(L, code);
+    return 3;
+}
+
+static int reader_read(lua_State *L) {
+    struct reader *r = check_reader(L);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    lua_Integer left = luaL_checkinteger(L, 3);
+    luaL_argcheck(L, left > 0, 3, "nothing to be read");
+    int count = (int)lua_objlen(L, 2);
+    for (; left > 0; left--) {
+        struct metrics_entry e;
+        enum metrics_event event = metrics_next(&r->core, &e);
+        if (event == METRICS_BAD) {
+            return refuse(L, r->core.why, r->core.about_entry, r->core.index, "EJSON");
+        }
+        if (event == METRICS_END) {
+            break;
+        }
+        if (!push_metric(L, r, &e)) {
+            return refuse(L, "invalid name", true, r->core.index - 1, "ENAME");
+        }
+        lua_rawseti(L, 2, ++count);
+    }
+    lua_pushboolean(L, left == 0);
+    return 1;
+}
+
+static int reader_gc(lua_State *L) {
+    struct reader *r = check_reader(L);
+    free(r->scratch);
+    r->scratch = NULL;
+    r->scratch_size = 0;
+    return 0;
+}
+
+static int open_reader(lua_State *L) {
+    size_t len = 0;
+    const char *body = luaL_checklstring(L, 1, &len);
+    struct reader *r = lua_newuserdata(L, sizeof *r);
+    *r = (struct reader){0};
+    metrics_open(&r->core, body, len);
+    luaL_getmetatable(L, READER);
+    lua_setmetatable(L, -2);
+    lua_createtable(L, 1, 0); /* keeps the body alive as long as its reader */
+    lua_pushvalue(L, 1);
+    lua_rawseti(L, -2, 1);
+    lua_setfenv(L, -2);
+    return 1;
+}
+
+static const luaL_Reg reader_methods[] = {
+    {"read", reader_read},
+    {NULL, NULL},
+};
+
+static const luaL_Reg functions[] = {
+    {"reader", open_reader},
+    {NULL, NULL},
+};
+
+int luaopen_host_metrics(lua_State *L);
+int luaopen_host_metrics(lua_State *L) {
+    luaL_newmetatable(L, READER);
+    lua_pushcfunction(L, reader_gc);
+    lua_setfield(L, -2, "__gc");
+    lua_newtable(L);
+    luaL_setfuncs(L, reader_methods, 0);
+    lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
+    luaL_newlib(L, functions);
+    return 1;
+}
