@@ -1,0 +1,26 @@
+-- Requests and replies for handlers, without a server.
+local M = {}
+
+--- A reply that records: status, headers, body, and how often it was sent.
+function M.reply()
+  local reply = { sent = 0 }
+  function reply:send(status, headers, body)
+    self.sent = self.sent + 1
+    self.status, self.headers, self.body = status, headers, body
+    return true
+  end
+  return reply
+end
+
+--- Sends a request through the router; returns the reply.
+function M.ask(router, method, path, options)
+  options = options or {}
+  local reply = M.reply()
+  router:handle({
+    method = method, path = path, query = options.query or {}, headers = options.headers or {},
+    body = options.body or "", version = "1.1", peer = "unix",
+  }, reply)
+  return reply
+end
+
+return M
