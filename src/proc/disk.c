@@ -11,9 +11,10 @@
 enum { READS = 0, READ_MS = 3, WRITES = 4, WRITE_MS = 7, IO_MS = 9, COLUMNS = 11 };
 
 static bool parse_disk(struct scan line, struct proc_disk *disk) {
-    uint64_t device = 0;
+    uint64_t major = 0;
+    uint64_t minor = 0;
     struct scan name;
-    if (!scan_u64(&line, &device) || !scan_u64(&line, &device) || !scan_word(&line, &name)) {
+    if (!scan_u64(&line, &major) || !scan_u64(&line, &minor) || !scan_word(&line, &name)) {
         return false;
     }
     uint64_t v[COLUMNS];

@@ -358,8 +358,7 @@ static int open_reader(lua_State *L) {
     memset(r, 0, sizeof *r);
     memcpy(r->files, files, sizeof files);
     buffer_init(&r->bytes, LARGEST_FILE);
-    r->sys = -1;
-    r->proc = -1;
+    r->proc = r->sys = -1;
     luaL_getmetatable(L, READER);
     lua_setmetatable(L, -2);
     lua_newtable(L);
@@ -368,6 +367,7 @@ static int open_reader(lua_State *L) {
     if (r->proc < 0) {
         return fail(L, procfs, -errno);
     }
+    r->walk.keep = proc_is_procfs(r->proc);
     r->sys = open(sysfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
     return 1;
 }

@@ -87,6 +87,16 @@ static void count_state(struct proc_counts *counts, char state) {
     counts->zombies += state == 'Z';
 }
 
+/* Gone meanwhile, or hidden from us (mount option hidepid): there, in a state that we can't know.
+ */
+static int count_unopened(struct proc_counts *counts, int error) {
+    if (error == EACCES || error == EPERM) {
+        counts->total++;
+        return 0;
+    }
+    return error == ENOENT || error == ESRCH || error == ENOTDIR ? 0 : -error;
+}
+
 /* A descriptor belongs to its process, not to the number: once that is gone, reading fails for
  * good. */
 static int count_process(struct pass *pass, const char *name, int pid) {
@@ -99,7 +109,7 @@ static int count_process(struct pass *pass, const char *name, int pid) {
         }
         fd = open_stat(pass->root, name);
         if (fd < 0) {
-            return errno == ENOENT || errno == ESRCH || errno == ENOTDIR ? 0 : -errno;
+            return count_unopened(pass->counts, errno);
         }
         n = pread(fd, bytes, sizeof bytes, 0);
     }
@@ -144,7 +154,7 @@ int proc_count(struct proc_walk *walk, int root, struct proc_counts *counts) {
         .old_count = walk->count,
         .fresh = walk->kept[fresh],
         .root = root,
-        .keep = proc_is_procfs(root),
+        .keep = walk->keep,
         .counts = counts,
     };
     int rc = walk_directory(&pass);

@@ -24,9 +24,11 @@ struct proc_kept {
     int fd;
 };
 
-/* Zeroed before its first use. */
+/* Zeroed before its first use, but for keep. */
 struct proc_walk {
     struct proc_kept kept[2][PROC_WALK_KEPT]; /* of the last walk and of the one before, by turns */
+    bool keep; /* set where the root is a procfs: there a descriptor always reads the present state
+                */
     size_t count;
     int turn; /* which of the two the last walk filled, in the order of the directory */
 };

@@ -1,7 +1,7 @@
-/* floor [CYCLES]: the least that one cycle of CPU, MEM, DISK and NET can cost. Reads the same files of
- * /proc with pread on descriptors that stay open, and the state of every process in both ways there are
- * (opened each time; kept open), looks at nothing, and prints the mean microseconds of a cycle.
- * Built with: cc -O2 -D_GNU_SOURCE -o floor tests/bench/floor.c */
+/* floor [CYCLES]: the least that one cycle of CPU, MEM, DISK and NET can cost. Reads the same files
+ * of /proc with pread on descriptors that stay open, and the state of every process in both ways
+ * there are (opened each time; kept open), looks at nothing, and prints the mean microseconds of a
+ * cycle. Built with: cc -O2 -D_GNU_SOURCE -o floor tests/bench/floor.c */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -14,8 +14,8 @@
 
 enum { FILES = 6, BYTES = 65536, PIDS = 4194304 };
 
-static const char *const paths[FILES] = {"stat",      "loadavg", "diskstats",
-                                         "meminfo",   "net/dev", "net/sockstat"};
+static const char *const paths[FILES] = {"stat",    "loadavg", "diskstats",
+                                         "meminfo", "net/dev", "net/sockstat"};
 
 struct entry {
     uint64_t inode;
@@ -50,7 +50,9 @@ static void read_process(int proc, const char *name, int keep) {
     int pid = atoi(name);
     int fd = keep && pid < PIDS ? kept[pid] : 0;
     if (!fd) {
-        strcat(strcpy(path, name), "/stat");
+        size_t n = strnlen(name, sizeof path - sizeof "/stat");
+        memcpy(path, name, n);
+        memcpy(path + n, "/stat", sizeof "/stat");
         fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
     }
     processes += pread(fd, bytes, 512, 0) > 0;

@@ -51,8 +51,10 @@ function Collector:idle(metrics)
   self.all = remember(self.all, cpu)
   if value then metrics[#metrics + 1] = { name = "cpu.idle", value = value } end
   for _, core in ipairs(cpu.cores) do
-    value = idle_percent(self.cores[core.id], core)
-    self.cores[core.id] = remember(self.cores[core.id], core, self.run_count)
+    local base = self.cores[core.id]
+    local twice = base and base.run == self.run_count
+    value = not twice and idle_percent(base, core)
+    self.cores[core.id] = remember(base, core, self.run_count)
     if value then
       metrics[#metrics + 1] = { name = "cpu.idle.core", value = value, tags = self:core_tags(core.id) }
     end

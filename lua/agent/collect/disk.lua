@@ -4,11 +4,13 @@ local rate = require("agent.collect.rate")
 
 local fields = { "reads", "read_ms", "writes", "write_ms", "io_ms" }
 
-local function went_backwards(base, now)
+-- Whether both tell of one device, and nothing went backwards. No kernel lists a device twice in a run.
+local function is_comparable(base, now, run)
+  if not base or base.run == run then return false end
   for _, field in ipairs(fields) do
-    if now[field] < base[field] then return true end
+    if now[field] < base[field] then return false end
   end
-  return false
+  return true
 end
 
 local function remember(base, now, run)
@@ -53,7 +55,7 @@ function M.new(env)
     local metrics = {}
     for _, disk in ipairs(disks) do
       local base = bases[disk.name]
-      if base and not went_backwards(base, disk) then append(metrics, base, disk, seconds) end
+      if is_comparable(base, disk, run) then append(metrics, base, disk, seconds) end
       bases[disk.name] = remember(base, disk, run)
     end
     for device, base in pairs(bases) do

@@ -89,7 +89,8 @@ function Collector:interfaces()
   for _, interface in ipairs(interfaces) do
     if is_selected(interface.name, self.prefixes) then
       local base = bases[interface.name]
-      if base then self:append_interface(metrics, base, interface, now) end
+      local twice = base and base.run == self.run_count -- no kernel does that
+      if base and not twice then self:append_interface(metrics, base, interface, now) end
       bases[interface.name] = remember(base, interface, self.run_count)
     end
   end
