@@ -103,14 +103,17 @@ local function accept(self)
 end
 
 --- Listens on a free port of 127.0.0.1 (or `port`). peer.port; peer.accepted = connections so far;
---- peer:stop() closes everything and raises what a script raised.
+--- peer:refuse() stops listening; peer:stop() closes everything and raises what a script raised.
 function M.start(serve, port)
   local self = { serve = serve, listener = uv.new_tcp(), accepted = 0, open = {} }
   assert(self.listener:bind("127.0.0.1", port or 0))
   assert(self.listener:listen(16, function() accept(self) end))
   self.port = self.listener:getsockname().port
+  function self.refuse()
+    if not self.listener:is_closing() then self.listener:close() end
+  end
   function self.stop()
-    self.listener:close()
+    self.refuse()
     for c in pairs(self.open) do
       if not c.tcp:is_closing() then c.tcp:close() end
     end
