@@ -16,7 +16,6 @@ struct http_client {
     enum state state;
     int ticket;
     uint64_t reply_ms;
-    bool last_chance;
     bool failed;
     char code[32];
     char message[128];
@@ -66,7 +65,6 @@ static void on_connected(void *owner) {
 
 static void on_received(void *owner, const char *bytes, size_t n) {
     struct http_client *c = owner;
-    c->last_chance = false;
     if (c->state == OVER) {
         return;
     }
@@ -86,16 +84,10 @@ static void on_received(void *owner, const char *bytes, size_t n) {
     }
 }
 
-/* Timers run before input is read: after a stall of the loop the answer may be there already. */
 static void on_expired(void *owner) {
     struct http_client *c = owner;
-    if (!c->last_chance) {
-        c->last_chance = true;
-        stream_deadline(&c->stream, 1);
-    } else {
-        fail(c, "ETIMEDOUT",
-             c->state == CONNECTING ? "no connection in time" : "the server did not answer in time");
-    }
+    fail(c, "ETIMEDOUT",
+         c->state == CONNECTING ? "no connection in time" : "the server did not answer in time");
 }
 
 static void on_ended(void *owner, int error) {
@@ -161,7 +153,6 @@ struct buffer *http_client_begin(struct http_client *c) {
 void http_client_commit(struct http_client *c, int ticket) {
     c->state = WAITING;
     c->ticket = ticket;
-    c->last_chance = false;
     http_response_reset(&c->response);
     stream_deadline(&c->stream, c->reply_ms);
     stream_flush_later(&c->stream);

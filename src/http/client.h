@@ -25,8 +25,9 @@ struct http_answer {
     size_t len;
 };
 
-/* Called from the loop. `answered` comes once for every request, with one of the two; `closed` is the
- * last call, with NULL when http_client_close() was called or the server ended a connection in peace. */
+/* Called from the loop. `answered` comes once for every request, with one of the two; `closed` is
+ * the last call, with NULL when http_client_close() was called or the server ended a connection in
+ * peace. */
 struct http_client_events {
     void (*ready)(void *owner);
     void (*answered)(void *owner, int ticket, const struct http_failure *why,
@@ -41,8 +42,8 @@ struct http_client_options {
     uint64_t reply_ms; /* from the request to its whole answer */
 };
 
-/* Begins to connect. NULL with *error = a libuv error: bad address or no memory. The client frees itself
- * after `closed`. */
+/* Begins to connect. NULL with *error = a libuv error: bad address or no memory. The client frees
+ * itself after `closed`. */
 struct http_client *http_client_connect(uv_loop_t *loop, const struct http_client_options *options,
                                         const struct http_client_events *events, void *owner,
                                         int *error);
@@ -53,10 +54,12 @@ bool http_client_idle(const struct http_client *c);
 /* Where to append a whole request, head and body, while idle; NULL when not idle. */
 struct buffer *http_client_begin(struct http_client *c);
 
-/* The request appended leaves at the end of this turn of the loop; `ticket` is handed back by `answered`. */
+/* The request appended leaves at the end of this turn of the loop; `ticket` is handed back by
+ * `answered`. */
 void http_client_commit(struct http_client *c, int ticket);
 
-/* A waiting request fails with ECANCELED before this returns; `closed` comes later. May be repeated. */
+/* A waiting request fails with ECANCELED before this returns; `closed` comes later. May be
+ * repeated. */
 void http_client_close(struct http_client *c);
 
 #endif

@@ -31,13 +31,14 @@ struct http_response {
     bool complete;
 };
 
-/* Prepares for a response to a request that is not HEAD; init once, reset before each further one. */
+/* Prepares for a response to a request that is not HEAD; init once, reset before each further one.
+ */
 void http_response_init(struct http_response *r);
 void http_response_reset(struct http_response *r);
 void http_response_free(struct http_response *r);
 
-/* Takes the next bytes. HTTP_MALFORMED: not HTTP, over a limit, or bytes behind the response that nobody
- * asked for; give the connection up. 1xx responses are passed over. */
+/* Takes the next bytes. HTTP_MALFORMED: not HTTP, over a limit, or bytes behind the response that
+ * nobody asked for; give the connection up. 1xx responses are passed over. */
 enum http_progress http_response_feed(struct http_response *r, const char *bytes, size_t n);
 
 /* The peer closed the connection: complete when the response was one that ends so. */

@@ -14,13 +14,15 @@ struct link {
     int on_closed;
 };
 
-/* Takes on_ready and on_closed (functions or nil) from the options at 1 and anchors the userdata on top. */
+/* Takes on_ready and on_closed (functions or nil) from the options at 1 and anchors the userdata on
+ * top. */
 void link_open(lua_State *L, struct link *link);
 
 /* Lets go of everything; the userdata may be collected afterwards. */
 void link_release(struct link *link);
 
-/* Pushes the function of a reference and, with `once`, drops the reference. false: none, nothing pushed. */
+/* Pushes the function of a reference and, with `once`, drops the reference. false: none, nothing
+ * pushed. */
 bool link_push(struct link *link, int *ref, bool once);
 
 /* Pushes { code =, message = }. */

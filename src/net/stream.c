@@ -66,12 +66,18 @@ static void on_connect(uv_connect_t *request, int status) {
     s->events->connected(s->owner);
 }
 
+/* Timers run before input is read: after a stall of the loop the answer may be there already, or
+ * too short to have woken it. So the loop reads once more before a deadline counts as passed. */
 static void on_timer(uv_timer_t *timer) {
     struct stream *s = timer->data;
     if (s->failed) {
         s->events->ended(s->owner, s->failed);
-    } else {
+    } else if (s->last_chance) {
         s->events->expired(s->owner);
+    } else {
+        s->last_chance = true;
+        s->lowat_wanted = 1;
+        stream_flush_later(s);
     }
 }
 
@@ -92,12 +98,12 @@ static void on_written(uv_write_t *request, int status) {
     }
 }
 
-/* The buffer, of which `written` bytes have left already, becomes libuv's; a new one takes its place. */
+/* The buffer, of which `written` bytes have left already, becomes libuv's; a new one takes its
+ * place. */
 static void start_write(struct stream *s, size_t written) {
     s->writing = s->unsent;
     buffer_init(&s->unsent, s->max_unsent - s->writing.len);
-    uv_buf_t rest =
-        uv_buf_init(s->writing.data + written, (unsigned)(s->writing.len - written));
+    uv_buf_t rest = uv_buf_init(s->writing.data + written, (unsigned)(s->writing.len - written));
     s->busy = true;
     if (uv_write(&s->write, (uv_stream_t *)&s->tcp, &rest, 1, on_written) != 0) {
         s->busy = false;
@@ -125,6 +131,9 @@ static void write_now(struct stream *s) {
 static void on_prepare(uv_prepare_t *flusher) {
     struct stream *s = flusher->data;
     uv_prepare_stop(flusher);
+    if (s->last_chance && !s->closing && !uv_is_active((uv_handle_t *)&s->timer)) {
+        uv_timer_start(&s->timer, on_timer, 1, 0);
+    }
     if (!s->connected || s->closing || s->broken) {
         return;
     }
@@ -166,12 +175,14 @@ void stream_flush_later(struct stream *s) {
 
 void stream_deadline(struct stream *s, uint64_t ms) {
     if (!s->closing && !s->failed) {
+        s->last_chance = false;
         uv_timer_start(&s->timer, on_timer, ms, 0);
     }
 }
 
 void stream_no_deadline(struct stream *s) {
     if (!s->closing && !s->failed) {
+        s->last_chance = false;
         uv_timer_stop(&s->timer);
     }
 }

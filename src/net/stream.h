@@ -1,5 +1,6 @@
-/* An outgoing TCP connection on the loop: a deadline for whatever is awaited, what is written within
- * one turn of the loop leaves with one system call, bounded memory for what the peer doesn't take. */
+/* An outgoing TCP connection on the loop: a deadline for whatever is awaited, what is written
+ * within one turn of the loop leaves with one system call, bounded memory for what the peer doesn't
+ * take. */
 #ifndef AGENT_NET_STREAM_H
 #define AGENT_NET_STREAM_H
 
@@ -34,6 +35,7 @@ struct stream {
     void *owner;
     int failed; /* connecting failed at once; told by the timer */
     int handles;
+    bool last_chance; /* the deadline has passed, and the loop reads once more */
     bool connected;
     bool busy;   /* `writing` is on its way */
     bool broken; /* a write failed; reading will tell the end, after what the peer said last */
@@ -48,7 +50,8 @@ int stream_address(const char *ip, int port, struct sockaddr_storage *address);
 void stream_open(struct stream *s, uv_loop_t *loop, const struct sockaddr_storage *address,
                  const struct stream_events *events, void *owner, size_t max_unsent);
 
-/* Where to append what shall be sent; its cap is what may still wait. Call stream_flush_later() after. */
+/* Where to append what shall be sent; its cap is what may still wait. Call stream_flush_later()
+ * after. */
 struct buffer *stream_unsent(struct stream *s);
 
 /* Everything appended in this turn of the loop is written before the loop waits again. */
@@ -58,11 +61,12 @@ void stream_flush_later(struct stream *s);
 void stream_deadline(struct stream *s, uint64_t ms);
 void stream_no_deadline(struct stream *s);
 
-/* The loop needs to wake for this stream only when so many bytes are there (SO_RCVLOWAT), or its end.
- * Takes effect with the next flush or after `received`; 1 is the normal state. */
+/* The loop needs to wake for this stream only when so many bytes are there (SO_RCVLOWAT), or its
+ * end. Takes effect with the next flush or after `received`; 1 is the normal state. */
 void stream_expect(struct stream *s, size_t bytes);
 
-/* Closes everything at once, dropping what is unsent; `closed` comes later from the loop. May be repeated. */
+/* Closes everything at once, dropping what is unsent; `closed` comes later from the loop. May be
+ * repeated. */
 void stream_close(struct stream *s);
 
 #endif

@@ -26,7 +26,7 @@ struct nsq_connection {
     uint64_t ack_ms;
     uint64_t heartbeat_ms;
     uint64_t heard; /* uv_now() of the last bytes */
-    bool last_chance;
+    uint64_t armed; /* what the deadline is set to */
     bool gather;
     char *identify; /* owned; NULL once sent */
     size_t identify_len;
@@ -85,7 +85,10 @@ static uint64_t due(const struct nsq_connection *c) {
 static void watch(struct nsq_connection *c) {
     uint64_t at = due(c);
     uint64_t t = now(c);
-    stream_deadline(&c->stream, at > t ? at - t : 0);
+    if (at != c->armed) {
+        c->armed = at;
+        stream_deadline(&c->stream, at > t ? at - t : 0);
+    }
     size_t awaited = c->count > 1 && c->gather ? c->count * NSQ_OK_FRAME : 1;
     size_t pending = nsq_decoder_pending(&c->decoder);
     stream_expect(&c->stream, awaited > pending ? awaited - pending : 1);
@@ -129,7 +132,6 @@ static void on_received(void *owner, const char *bytes, size_t n) {
     struct nsq_frame frame;
     enum nsq_next found = NSQ_FRAME;
     c->heard = now(c);
-    c->last_chance = false;
     while (c->state != OVER &&
            (found = nsq_decoder_next(&c->decoder, &bytes, &n, &frame)) == NSQ_FRAME) {
         take_frame(c, &frame);
@@ -156,29 +158,12 @@ static void on_connected(void *owner) {
     stream_flush_later(&c->stream);
 }
 
-/* Timers run before input is read: after a stall of the loop the answer may be there already. */
-static bool give_last_chance(struct nsq_connection *c) {
-    if (c->last_chance) {
-        return false;
-    }
-    c->last_chance = true;
-    stream_expect(&c->stream, 1);
-    stream_flush_later(&c->stream);
-    stream_deadline(&c->stream, 1);
-    return true;
-}
-
 static void on_expired(void *owner) {
     struct nsq_connection *c = owner;
-    if (c->state == READY && due(c) > now(c)) {
-        watch(c);
-    } else if (!give_last_chance(c)) {
-        fail(c, "ETIMEDOUT",
-             c->state == CONNECTING ? "no connection in time"
-             : c->count || c->state == IDENTIFYING ? "nsqd did not answer in time"
-                                                   : "no heartbeat from nsqd",
-             false);
-    }
+    const char *why = c->state == CONNECTING                ? "no connection in time"
+                      : c->count || c->state == IDENTIFYING ? "nsqd did not answer in time"
+                                                            : "no heartbeat from nsqd";
+    fail(c, "ETIMEDOUT", why, false);
 }
 
 static void on_ended(void *owner, int error) {

@@ -1,6 +1,6 @@
-/* A publisher's connection to one nsqd: identifies, answers heartbeats, sends commands pipelined and
- * matches nsqd's answers, which come in order. When anything goes wrong the connection is over: all in
- * flight fails, and the owner makes a new one. */
+/* A publisher's connection to one nsqd: identifies, answers heartbeats, sends commands pipelined
+ * and matches nsqd's answers, which come in order. When anything goes wrong the connection is over:
+ * all in flight fails, and the owner makes a new one. */
 #ifndef AGENT_NSQ_CONNECTION_H
 #define AGENT_NSQ_CONNECTION_H
 
@@ -12,8 +12,8 @@
 #include "nsq/protocol.h"
 
 enum {
-    NSQ_WINDOW = 64,                     /* commands in flight */
-    NSQ_UNSENT_MAX = 8 * 1024 * 1024,    /* bytes that nsqd hasn't taken yet */
+    NSQ_WINDOW = 64,                  /* commands in flight */
+    NSQ_UNSENT_MAX = 8 * 1024 * 1024, /* bytes that nsqd hasn't taken yet */
 };
 
 struct nsq_connection;
@@ -22,7 +22,8 @@ struct nsq_connection;
 struct nsq_failure {
     const char *code; /* nsqd's (E_BAD_TOPIC …), a libuv name (ECONNREFUSED …) or EPROTO */
     const char *message;
-    bool guilty; /* this very command was answered by an error; the others only shared its connection */
+    bool guilty; /* this very command was answered by an error; the others only shared its
+                    connection */
 };
 
 /* Called from the loop. `answered` comes exactly once for every ticket, with NULL when nsqd has the
@@ -43,25 +44,29 @@ struct nsq_options {
     uint64_t heartbeat_ms; /* as in the JSON: silence of two of them means nsqd is gone */
 };
 
-/* Begins to connect. NULL with *error = a libuv error: bad address or no memory. The connection frees
- * itself after `closed`. */
+/* Begins to connect. NULL with *error = a libuv error: bad address or no memory. The connection
+ * frees itself after `closed`. */
 struct nsq_connection *nsq_connect(uv_loop_t *loop, const struct nsq_options *options,
                                    const struct nsq_events *events, void *owner, int *error);
 
-/* Begins a batch in the connection's memory; add and end it with nsq_batch_add(), nsq_batch_end() before
- * anything else happens, then commit it. 0, UV_ENOTCONN, UV_EAGAIN (window full), UV_ENOBUFS. */
+/* Begins a batch in the connection's memory; add and end it with nsq_batch_add(), nsq_batch_end()
+ * before anything else happens, then commit it. 0, UV_ENOTCONN, UV_EAGAIN (window full),
+ * UV_ENOBUFS. */
 int nsq_connection_begin(struct nsq_connection *c, struct nsq_batch *batch, const char *topic,
                          size_t len, bool single);
 
-/* The ended batch leaves at the end of this turn of the loop; `ticket` is handed back by `answered`. */
+/* The ended batch leaves at the end of this turn of the loop; `ticket` is handed back by
+ * `answered`. */
 void nsq_connection_commit(struct nsq_connection *c, int ticket);
 
 size_t nsq_connection_inflight(const struct nsq_connection *c);
 
-/* Everything in flight fails with ECANCELED before this returns; `closed` comes later. May be repeated. */
+/* Everything in flight fails with ECANCELED before this returns; `closed` comes later. May be
+ * repeated. */
 void nsq_connection_close(struct nsq_connection *c);
 
-/* Answers arriving one by one wake the loop once (default), or each for itself: to measure the difference. */
+/* Answers arriving one by one wake the loop once (default), or each for itself: to measure the
+ * difference. */
 void nsq_connection_gather(struct nsq_connection *c, bool gather);
 
 #endif

@@ -100,7 +100,8 @@ static const char *piece(lua_State *L, int message, int index, size_t *len) {
     return bytes;
 }
 
-/* Adds message `i` of the table at 3. false: no message, or one too large; the batch is abandoned. */
+/* Adds message `i` of the table at 3. false: no message, or one too large; the batch is abandoned.
+ */
 static bool add(lua_State *L, struct nsq_batch *batch, int i, bool *malformed) {
     size_t head_len = 0;
     size_t body_len = 0;
@@ -188,8 +189,11 @@ static int valid_topic(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"close", close_connection}, {"gather", gather}, {"inflight", inflight},
-    {"mpub", mpub},              {NULL, NULL},
+    {"close", close_connection},
+    {"gather", gather},
+    {"inflight", inflight},
+    {"mpub", mpub},
+    {NULL, NULL},
 };
 
 static const luaL_Reg functions[] = {

@@ -80,8 +80,7 @@ bool nsq_batch_add(struct nsq_batch *b, const char *head, size_t head_len, const
     char length[LENGTH];
     size_t len = head_len + body_len;
     if (len == 0 || head_len > NSQ_MESSAGE_MAX || body_len > NSQ_MESSAGE_MAX ||
-        len > NSQ_MESSAGE_MAX || (b->single && b->count) ||
-        !buffer_reserve(b->out, LENGTH + len)) {
+        len > NSQ_MESSAGE_MAX || (b->single && b->count) || !buffer_reserve(b->out, LENGTH + len)) {
         nsq_batch_abandon(b);
         return false;
     }

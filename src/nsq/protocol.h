@@ -1,4 +1,5 @@
-/* NSQ's TCP protocol V2, the publisher's side: bytes to send, frames received. All integers big endian. */
+/* NSQ's TCP protocol V2, the publisher's side: bytes to send, frames received. All integers big
+ * endian. */
 #ifndef AGENT_NSQ_PROTOCOL_H
 #define AGENT_NSQ_PROTOCOL_H
 
@@ -9,8 +10,8 @@
 #include "util/buffer.h"
 
 enum {
-    NSQ_OK_FRAME = 10,           /* bytes of an `OK` as it stands on the wire */
-    NSQ_FRAME_MAX = 64 * 1024,   /* a publisher is sent OK, heartbeats, errors and one JSON text */
+    NSQ_OK_FRAME = 10,         /* bytes of an `OK` as it stands on the wire */
+    NSQ_FRAME_MAX = 64 * 1024, /* a publisher is sent OK, heartbeats, errors and one JSON text */
     NSQ_TOPIC_MAX = 64,
     NSQ_MESSAGE_MAX = 1024 * 1024,  /* nsqd's default -max-msg-size */
     NSQ_BODY_MAX = 5 * 1024 * 1024, /* nsqd's default -max-body-size */
@@ -35,8 +36,8 @@ struct nsq_batch {
     bool single;
 };
 
-/* Each is false when the bytes are too many for the buffer, a message or a body, or a message is empty:
- * the buffer is then as it was before begin, and the batch over. */
+/* Each is false when the bytes are too many for the buffer, a message or a body, or a message is
+ * empty: the buffer is then as it was before begin, and the batch over. */
 bool nsq_batch_begin(struct nsq_batch *b, struct buffer *out, const char *topic, size_t len,
                      bool single);
 bool nsq_batch_add(struct nsq_batch *b, const char *head, size_t head_len, const char *body,
@@ -63,7 +64,8 @@ void nsq_decoder_init(struct nsq_decoder *d);
 void nsq_decoder_free(struct nsq_decoder *d);
 
 /* Takes the next frame from *bytes, *n, which advance. NSQ_MORE: all was taken, feed more later.
- * NSQ_MALFORMED: the peer doesn't speak the protocol or sends more than NSQ_FRAME_MAX; give it up. */
+ * NSQ_MALFORMED: the peer doesn't speak the protocol or sends more than NSQ_FRAME_MAX; give it up.
+ */
 enum nsq_next nsq_decoder_next(struct nsq_decoder *d, const char **bytes, size_t *n,
                                struct nsq_frame *frame);
 

@@ -54,14 +54,13 @@ function M.resolve(server, callback)
   elseif host == "localhost" then
     return callback(nil, { { ip = "127.0.0.1", port = port }, { ip = "::1", port = port } })
   end
-  local found, client = pcall(require, "agent.worker.client")
-  if not found then
-    return callback({ code = "ENOTSUP", message = "no worker to resolve " .. host })
-  end
-  local handle, message, code = client.run("resolve", { host = host, port = port },
-    { deadline_ms = 5000 }, callback)
-  if not handle and message then callback({ code = code, message = message }) end
-  return handle
+  local client = require("agent.worker.client")
+  return client.run("resolve", { host = host, port = port }, { deadline_ms = 5000 },
+    function(err, found)
+      local addresses = {}
+      for i, entry in ipairs(found or {}) do addresses[i] = { ip = entry.addr, port = port } end
+      callback(err, addresses)
+    end)
 end
 
 return M
