@@ -34,6 +34,8 @@ LUAOBJ   = $(MODULES:%.lua=$(BUILD)/%.lua.o)
 UNITS    = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZERS  = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS  = $(FUZZERS:%=$(BUILD)/tests/fuzz/replay_%)
+# Programs that integration tests start; they need libfuse3, without which those tests are skipped.
+HELPERS  = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/helpers/*.c))
 
 .PHONY: build run test test-servers unit spec integration lint fuzz bench install clean tools
 
@@ -46,7 +48,7 @@ run:
 
 test:
 	packaging/deps.sh build test
-	$(MAKE) $(BUILD)/agent $(UNITS) $(REPLAYS) $(BUILD)/tools/nsqd
+	$(MAKE) $(BUILD)/agent $(UNITS) $(REPLAYS) $(HELPERS) $(BUILD)/tools/nsqd
 	BUILD=$(BUILD) tests/run.sh unit spec integration
 
 test-servers:
@@ -60,7 +62,7 @@ unit: $(UNITS) $(REPLAYS)
 spec: $(BUILD)/agent
 	BUILD=$(BUILD) tests/run.sh spec
 
-integration: $(BUILD)/agent $(BUILD)/tools/nsqd
+integration: $(BUILD)/agent $(HELPERS) $(BUILD)/tools/nsqd
 	BUILD=$(BUILD) tests/run.sh integration
 
 lint:
@@ -114,6 +116,11 @@ $(BUILD)/libcores.a: $(CORES:%.c=$(BUILD)/%.o)
 $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libcores.a
 	@mkdir -p $(@D)
 	$(COMPILE) -MMD -MP -o $@ $< $(BUILD)/libcores.a -lcmocka $(LIBDIR)/libuv_a.a $(PARSER) -ldl -lpthread
+
+$(BUILD)/tests/helpers/%: tests/helpers/%.c
+	@mkdir -p $(@D)
+	if pkg-config --exists fuse3; then \
+	  $(CC) -std=gnu11 $(WARN) $(CFLAGS) -D_GNU_SOURCE $$(pkg-config --cflags fuse3) -o $@ $< -lfuse3 -lpthread; fi
 
 $(BUILD)/tests/fuzz/replay_%: tests/fuzz/%.c tests/fuzz/replay.c $(BUILD)/libcores.a
 	@mkdir -p $(@D)

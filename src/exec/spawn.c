@@ -120,7 +120,8 @@ IN_CHILD static int become_user(const struct spawn_plan *plan) {
 
 /* Handlers first, then the mask: a handler of the parent must never run in here. */
 IN_CHILD static void default_signals(void) {
-    /* The raw call with all fields 0, SIG_DFL too: libc refuses the signals that it keeps for itself. */
+    /* The raw call with all fields 0, SIG_DFL too: libc refuses the signals that it keeps for
+     * itself. */
     const unsigned long action[8] = {0};
     for (int sig = 1; sig < NSIG; sig++) {
         syscall(SYS_rt_sigaction, sig, action, NULL, NSIG / 8);

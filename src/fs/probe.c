@@ -46,8 +46,8 @@ static int write_and_compare(int fd, const char *text, size_t len) {
     return (size_t)n == len && memcmp(back, text, len) == 0 ? 0 : EIO;
 }
 
-/* What lies there under our name is left over from a run that was killed, or somebody's trick: it is
- * unlinked, never opened. */
+/* What lies there under our name is left over from a run that was killed, or somebody's trick: it
+ * is unlinked, never opened. */
 static int create(int dir, const char *name) {
     const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
     int fd = openat(dir, name, flags, 0644);

@@ -12,8 +12,8 @@ int fs_usage(const char *path, struct statvfs *usage);
 /* Opens the directory and reads its first entry. 0 or errno. */
 int fs_list(const char *path);
 
-/* Creates `name` in the directory, writes the text, reads it back, compares (EIO) and unlinks it. Only
- * ever touches a file that it made itself, follows no symbolic link. 0 or errno. */
+/* Creates `name` in the directory, writes the text, reads it back, compares (EIO) and unlinks it.
+ * Only ever touches a file that it made itself, follows no symbolic link. 0 or errno. */
 int fs_write(const char *path, const char *name, const char *text, size_t len);
 
 #endif

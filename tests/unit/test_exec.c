@@ -158,12 +158,13 @@ static void our_own_start_lies_before_now(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_child_ends_with_its_status_and_output, open_loop, close_loop),
+        cmocka_unit_test_setup_teardown(a_child_ends_with_its_status_and_output, open_loop,
+                                        close_loop),
         cmocka_unit_test_setup_teardown(a_child_that_ignores_term_is_killed, open_loop, close_loop),
         cmocka_unit_test_setup_teardown(a_failed_start_says_where_and_leaves_nothing, open_loop,
                                         close_loop),
-        cmocka_unit_test_setup_teardown(closing_the_room_kills_what_runs_and_calls_nobody, open_loop,
-                                        close_loop),
+        cmocka_unit_test_setup_teardown(closing_the_room_kills_what_runs_and_calls_nobody,
+                                        open_loop, close_loop),
         cmocka_unit_test(a_name_with_parentheses_does_not_confuse_the_parser),
         cmocka_unit_test(our_own_start_lies_before_now),
     };

@@ -1,0 +1,119 @@
+-- Group FS beside a file system that never answers, with real workers.
+local exec = require("host.exec")
+local flat = require("kernels").flat
+local uv = require("luv")
+local wait = require("wait")
+
+local helper = (os.getenv("AGENT") or "build/agent"):gsub("[^/]*$", "") .. "tests/helpers/silent_fs"
+
+local function is_mounted(dir)
+  for line in io.lines("/proc/mounts") do
+    if line:find(" " .. dir .. " ", 1, true) then return true end
+  end
+  return false
+end
+
+--- Starts the file system at a new directory. nil, why when that isn't possible here.
+local function mount_silent()
+  if not uv.fs_stat(helper) then return nil, "no libfuse3 to build " .. helper end
+  if not uv.fs_stat("/dev/fuse") then return nil, "no /dev/fuse here" end
+  local silent = { dir = assert(uv.fs_mkdtemp("/tmp/agent-silent-XXXXXX")) }
+  silent.process = assert(exec.run({ argv = { helper, silent.dir, "-f", "-o", "subtype=silent" },
+    deadline_ms = 0 }, function(result) silent.result = result end))
+  wait.until_true(function() return silent.result or is_mounted(silent.dir) end)
+  if silent.result then
+    uv.fs_rmdir(silent.dir)
+    return nil, "FUSE is not permitted here: " .. silent.result.stderr
+  end
+  return silent
+end
+
+local function unmount(silent)
+  uv.kill(silent.process:pid(), "sigusr1")
+  os.execute(("umount -l %s 2>/dev/null || fusermount3 -u -z %s"):format(silent.dir, silent.dir))
+  silent.process:kill("KILL")
+  wait.until_true(function() return silent.result end)
+  uv.fs_rmdir(silent.dir)
+end
+
+-- Which processes are workers that examine mounts.
+local function workers()
+  local found = {}
+  local dir = uv.fs_scandir("/proc")
+  for pid in function() return uv.fs_scandir_next(dir) end do
+    local file = pid:find("^%d+$") and io.open("/proc/" .. pid .. "/cmdline")
+    if file then
+      if (file:read("*a") or "") == "agent\0worker\0mounts\0" then found[#found + 1] = pid end
+      file:close()
+    end
+  end
+  return found
+end
+
+describe("a file system that never answers", function()
+  local silent, why, collector
+
+  setup(function() silent, why = mount_silent() end)
+  teardown(function()
+    if collector then collector.close() end
+    if silent then unmount(silent) end
+  end)
+
+  local function run()
+    local values, err, done
+    collector.run(function(metrics, e) done, values, err = true, flat(metrics), e end)
+    wait.until_true(function() return done end, 10000)
+    assert.is_nil(err)
+    return values
+  end
+
+  local function tagged(name, mount) return name .. " mount=" .. mount end
+
+  it("is reported as stuck while all others are measured, is left alone, and comes back", function()
+    if not silent then return pending(why) end
+    local lines = {}
+    local function log(_, message, fields) lines[#lines + 1] = message .. " " .. tostring(fields.mount) end
+    local stuck -- what the client says of the worker that not even KILL ended
+    local client = { run = function(name, request, options, callback)
+      return require("agent.worker.client").run(name, request, options, function(err, result)
+        stuck = stuck or err and err.stuck
+        callback(err, result)
+      end)
+    end }
+    collector = require("agent.collect.fs").new({
+      procfs = require("host.procfs").open(),
+      conf = { procfs = "/proc", rootfs = "/", mountdeadline = 0.3 },
+      worker = client,
+      log = { info = log, warning = log },
+    })
+    local began = uv.hrtime()
+    local values = run()
+    assert.is_true((uv.hrtime() - began) / 1e9 < 5)
+    assert.equal(1, values[tagged("fs.stuck", silent.dir)])
+    assert.is_nil(values[tagged("fs.space.total", silent.dir)])
+    local others = 0
+    for key, value in pairs(values) do
+      if key:find("^fs%.stuck") and not key:find(silent.dir, 1, true) then
+        assert.equal(0, value, key)
+        others = others + 1
+      end
+    end
+    assert.is_true(others > 0)
+    assert.same({ "file system does not answer " .. silent.dir }, lines)
+
+    -- Not even KILL ends it; so one process hangs, and no second one joins it.
+    wait.until_true(function() return stuck end)
+    local hanging = workers()
+    assert.equal(1, #hanging)
+    values = run()
+    assert.equal(1, values[tagged("fs.stuck", silent.dir)])
+    assert.same(hanging, workers())
+
+    uv.kill(silent.process:pid(), "sigusr1")
+    wait.until_true(function() return #workers() == 0 and #lines == 2 end)
+    values = run()
+    assert.equal(0, values[tagged("fs.stuck", silent.dir)])
+    assert.equal(1, values[tagged("fs.space.total", silent.dir)])
+    assert.equal(1, values[tagged("fs.files.rw", silent.dir)])
+  end)
+end)
