@@ -1,0 +1,343 @@
+-- The server binding, spoken to in bytes.
+local http = require("host.http")
+local loop = require("loop")
+local program = require("program")
+local raw = require("raw_client")
+local uv = require("luv")
+
+local H = "Host: x\r\n"
+
+describe("host.http", function()
+  local servers, seen, folder
+
+  before_each(function()
+    servers, seen, folder = {}, {}, program.folder()
+  end)
+
+  after_each(function()
+    for _, server in ipairs(servers) do server:close() end
+    program.remove(folder)
+    loop.drain()
+  end)
+
+  -- A server on a free port. Without a handler it answers "METHOD path body" and a newline.
+  local function serve(options, handler)
+    options = options or {}
+    if not options.path then options.ip = "127.0.0.1" end
+    function options.on_request(request, reply)
+      seen[#seen + 1] = request
+      if handler then return handler(request, reply) end
+      reply:send(200, {}, ("%s %s %s\n"):format(request.method, request.path, request.body))
+    end
+    local server = assert(http.listen(options))
+    servers[#servers + 1] = server
+    return server, options.path and { path = options.path } or { port = server:port() }
+  end
+
+  it("hands over a request as a table", function()
+    local _, to = serve()
+    raw.connect(to):send("POST /a%20b?x=1&y=a+b&x=2 HTTP/1.1\r\n" .. H
+      .. "A: 1\r\nA: 2\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc"):until_closed()
+    assert.same({ method = "POST", path = "/a b", query = { x = "1", y = "a b" }, body = "abc", version = "1.1",
+      peer = "tcp", headers = { host = "x", a = "1, 2", ["content-length"] = "3", connection = "close" } }, seen[1])
+  end)
+
+  it("answers a pipeline in order, also where the first answer comes last", function()
+    local waiting
+    local _, to = serve({}, function(request, reply)
+      if request.path == "/slow" then waiting = reply else reply:send(200, {}, request.path) end
+    end)
+    local client = raw.connect(to)
+    client:send("GET /slow HTTP/1.1\r\n" .. H .. "\r\nGET /2 HTTP/1.1\r\n" .. H .. "\r\nGET /3 HTTP/1.0\r\n\r\n")
+    loop.wait(function() return waiting end)
+    assert.equal("", client.received)
+    waiting:send(200, {}, "/slow")
+    assert.matches("/slow.*/2.*/3$", client:until_closed())
+  end)
+
+  it("gets through a long pipeline without starving the loop", function()
+    local _, to = serve()
+    local client = raw.connect(to)
+    local one = "GET / HTTP/1.1\r\n" .. H .. "\r\n"
+    client:send(one:rep(2000) .. "GET /end HTTP/1.1\r\n" .. H .. "Connection: close\r\n\r\n"):until_closed()
+    assert.equal(2001, #client:statuses())
+    assert.matches("GET /end \n$", client.received)
+  end)
+
+  it("answers HEAD with the length and without the body", function()
+    local _, to = serve()
+    local answer = raw.connect(to):send("HEAD / HTTP/1.0\r\n\r\n"):until_closed()
+    assert.matches("Content%-Length: 8\r\n", answer)
+    assert.matches("\r\n\r\n$", answer)
+  end)
+
+  it("keeps HTTP/1.1 alive, and HTTP/1.0 only when asked to", function()
+    local _, to = serve()
+    local client = raw.connect(to)
+    client:send("GET /1 HTTP/1.1\r\n" .. H .. "\r\n"):expect("/1 \n")
+    client:send("GET /2 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"):expect("/2 \n")
+    assert.matches("Connection: keep%-alive", client.received)
+    client:send("GET /3 HTTP/1.0\r\n\r\n"):until_closed()
+    assert.same({ 200, 200, 200 }, client:statuses())
+  end)
+
+  it("says 100 Continue before a body that waits for it", function()
+    local _, to = serve()
+    local client = raw.connect(to)
+    client:send("POST / HTTP/1.1\r\n" .. H .. "Content-Length: 3\r\nExpect: 100-continue\r\n\r\n")
+    client:expect("100 Continue")
+    client:send("abc"):expect("POST / abc")
+    assert.same({ 100, 200 }, client:statuses())
+    client:close()
+  end)
+
+  it("refuses a body over the limit before it is sent, and the answer arrives", function()
+    local _, to = serve({ body = 1000 })
+    local big = ("x"):rep(3e6)
+    for _, head in ipairs({ "Content-Length: 3000000\r\nExpect: 100-continue", "Content-Length: 3000000",
+      "Transfer-Encoding: chunked" }) do
+      local body = head:find("chunked") and "2dc6c0\r\n" .. big or big
+      local client = raw.connect(to)
+      client:send("POST / HTTP/1.1\r\n" .. H .. head .. "\r\n\r\n" .. body)
+      client:expect("body too large\n$")
+      assert.same({ 413 }, client:statuses())
+      client:close()
+    end
+    assert.same({}, seen)
+  end)
+
+  it("answers malformed requests with a status and closes, however they are sliced", function()
+    local _, to = serve()
+    for bytes, status in pairs({
+      ["GET / HTTP/1.1\r\n\r\n"] = 400,
+      ["GET /%zz HTTP/1.1\r\n" .. H .. "\r\n"] = 400,
+      ["GET /%00 HTTP/1.1\r\n" .. H .. "\r\n"] = 400,
+      ["GET /\1 HTTP/1.1\r\n" .. H .. "\r\n"] = 400,
+      ["GET /\0 HTTP/1.1\r\n" .. H .. "\r\n"] = 400,
+      ["POST / HTTP/1.1\r\n" .. H .. "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"] = 400,
+      ["POST / HTTP/1.1\r\n" .. H .. "Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd"] = 400,
+      ["POST / HTTP/1.1\r\n" .. H .. "Transfer-Encoding: chunked\r\n\r\n1\nx"] = 400,
+      ["GET / HTTP/1.1\r\n" .. H .. "A: b\r\n c\r\n\r\n"] = 400,
+      ["GET / HTTP/1.1\n" .. H .. "\n"] = 400,
+      ["\22\3\1\0\200\1\0\0\196\3\3"] = 400,
+      ["GET / HTTP/2.0\r\n\r\n"] = 505,
+      ["BREW / HTTP/1.1\r\n" .. H .. "\r\n"] = 501,
+      ["GET / HTTP/1.1\r\n" .. H .. "Expect: cake\r\n\r\n"] = 417,
+      ["GET /" .. ("a"):rep(17000)] = 414,
+      ["GET / HTTP/1.1\r\nA: " .. ("a"):rep(17000)] = 431,
+    }) do
+      for _, size in ipairs({ 100000, 3, 1 }) do
+        if #bytes < 1000 or size > 3 then
+          local client = raw.connect(to)
+          client:send_slices(bytes, size):until_closed()
+          assert.same({ status }, client:statuses(), bytes:sub(1, 60))
+          assert.matches("\r\nConnection: close\r\n", client.received)
+        end
+      end
+    end
+    assert.same({}, seen)
+  end)
+
+  it("answers 500 when the handler raises or forgets, and goes on", function()
+    local _, to = serve({}, function(request, reply)
+      if request.path == "/raise" then error("meant to") end
+      if request.path == "/ok" then reply:send(200) end
+    end)
+    local client = raw.connect(to)
+    client:send("GET /raise HTTP/1.1\r\n" .. H .. "\r\n"):expect("internal error")
+    client:send("GET /ok HTTP/1.1\r\n" .. H .. "\r\n"):expect("200 OK")
+    client:send("GET /forget HTTP/1.1\r\n" .. H .. "\r\n"):expect("200 OK")
+    loop.wait(function()
+      collectgarbage()
+      return client.closed
+    end)
+    assert.same({ 500, 200, 500 }, client:statuses())
+    client:close()
+  end)
+
+  it("raises for an answer that can't be, and leaves the reply open", function()
+    local tried = {}
+    local _, to = serve({}, function(_, reply)
+      for _, try in ipairs({ { 99 }, { 100 }, { 600 }, { 200, { ["A\r\n"] = "b" } }, { 200, { A = "b\r\nC: d" } },
+        { 200, { A = {} } }, { 200, { ["content-length"] = "3" } }, { 200, { A = ("x"):rep(5000) } } }) do
+        tried[#tried + 1] = pcall(reply.send, reply, unpack(try))
+      end
+      assert.is_true(reply:send(200, { A = 7 }, "fine"))
+      assert.is_false(pcall(reply.send, reply, 200))
+      assert.is_true(reply:gone())
+    end)
+    assert.matches("\r\nA: 7\r\n\r\nfine$", raw.connect(to):send("GET / HTTP/1.0\r\n\r\n"):until_closed())
+    assert.same({ false, false, false, false, false, false, false, false }, tried)
+  end)
+
+  it("does nothing when it answers somebody who has gone", function()
+    local waiting
+    local server, to = serve({}, function(_, reply) waiting = reply end)
+    local client = raw.connect(to)
+    client:send("GET / HTTP/1.1\r\n" .. H .. "\r\n")
+    loop.wait(function() return waiting end)
+    client.handle:close()
+    uv.run("nowait")
+    waiting:send(200, {}, ("x"):rep(1e6)) -- whether the kernel takes some of it or not
+    loop.wait(function() return server:counters().connections == 0 end, "the connection to be closed")
+    assert.is_true(waiting:gone())
+    assert.equal(0, server:counters().memory)
+  end)
+
+  it("drops every client when it is closed, also from inside a handler", function()
+    local server, to = serve({}, function() servers[1]:close() end)
+    local idle, asking = raw.connect(to), raw.connect(to)
+    asking:send("GET / HTTP/1.1\r\n" .. H .. "\r\nGET / HTTP/1.1\r\n" .. H .. "\r\n"):until_closed()
+    idle:until_closed()
+    assert.equal(0, server:port())
+    server:close()
+    assert.equal(1, #seen)
+  end)
+
+  it("gives up on clients that are slow with head or body, and on handlers", function()
+    local kept = {}
+    local _, to = serve({ head_ms = 100, body_ms = 100, answer_ms = 100, idle_ms = 100 }, function(_, reply)
+      kept[#kept + 1] = reply
+    end)
+    local silent, head, body, answer = raw.connect(to), raw.connect(to), raw.connect(to), raw.connect(to)
+    head:send("GET / HT")
+    body:send("POST / HTTP/1.1\r\n" .. H .. "Content-Length: 3\r\n\r\na")
+    answer:send("GET / HTTP/1.1\r\n" .. H .. "\r\n")
+    for _, client in ipairs({ silent, head, body, answer }) do client:until_closed() end
+    assert.same({}, silent:statuses())
+    assert.same({ 408 }, head:statuses())
+    assert.same({ 408 }, body:statuses())
+    assert.same({ 504 }, answer:statuses())
+    assert.is_false(kept[1]:send(200))
+  end)
+
+  it("drops a client that doesn't take its answer", function()
+    local big = ("x"):rep(8e6)
+    local server, to = serve({ write_ms = 100 }, function(_, reply) reply:send(200, {}, big) end)
+    local client = raw.connect(to)
+    client.handle:read_stop()
+    client:send("GET / HTTP/1.1\r\n" .. H .. "\r\n")
+    loop.wait(function() return server:counters().memory > 1e6 end, "the answer to be held")
+    loop.wait(function() return server:counters().dropped == 1 end, "the client to be dropped")
+    assert.same({ 0, 0 }, { server:counters().connections, server:counters().memory })
+    client:close()
+  end)
+
+  it("sends a large answer whole, and then goes on", function()
+    local big = ("0123456789"):rep(500000)
+    local _, to = serve({}, function(_, reply) reply:send(200, {}, big) end)
+    local client = raw.connect(to)
+    client:send("GET / HTTP/1.1\r\n" .. H .. "\r\nGET / HTTP/1.0\r\n\r\n"):until_closed()
+    assert.same({ 200, 200 }, client:statuses())
+    local _, at = client.received:find("\r\n\r\n")
+    assert.is_true(client.received:sub(at + 1, at + #big) == big)
+  end)
+
+  it("makes room for a new client by dropping the one that waits longest", function()
+    local server, to = serve({ connections = 3 })
+    local first, second, third = raw.connect(to), raw.connect(to), raw.connect(to)
+    first:send("GET / HT")
+    loop.wait(function() return server:counters().connections == 3 end)
+    local fourth = raw.connect(to)
+    fourth:send("GET /4 HTTP/1.1\r\n" .. H .. "\r\n"):expect("/4 \n")
+    first:until_closed()
+    assert.equal(3, server:counters().connections)
+    for _, client in ipairs({ second, third, fourth }) do client:close() end
+  end)
+
+  it("tells a new client to come later when all are at work", function()
+    local kept = {}
+    local _, to = serve({ connections = 2 }, function(_, reply) kept[#kept + 1] = reply end)
+    local one, two = raw.connect(to), raw.connect(to)
+    for _, client in ipairs({ one, two }) do client:send("GET / HTTP/1.1\r\n" .. H .. "\r\n") end
+    loop.wait(function() return #kept == 2 end)
+    local third = raw.connect(to)
+    assert.matches("503 Service Unavailable.*Retry%-After: 1", third:until_closed())
+    one:close()
+    two:close()
+  end)
+
+  it("closes a connection after its last request", function()
+    local _, to = serve({ requests = 2 })
+    local client = raw.connect(to)
+    client:send(("GET / HTTP/1.1\r\n" .. H .. "\r\n"):rep(3)):until_closed()
+    assert.same({ 200, 200 }, client:statuses())
+  end)
+
+  it("holds no more bytes than it may for all clients together", function()
+    local server, to = serve({ memory = 300000, body = 200000 })
+    local clients = {}
+    for i = 1, 2 do
+      clients[i] = raw.connect(to)
+      clients[i]:send("POST / HTTP/1.1\r\n" .. H .. "Transfer-Encoding: chunked\r\n\r\n1ffff\r\n" .. ("x"):rep(131000))
+      loop.wait(function() return server:counters().memory >= i * 131000 or #clients[i]:statuses() > 0 end)
+    end
+    local late = raw.connect(to)
+    late:send("POST / HTTP/1.1\r\n" .. H .. "Content-Length: 200000\r\n\r\n")
+    assert.matches("503 .*Retry%-After", late:until_closed())
+    assert.is_true(server:counters().memory <= 300000)
+    for _, client in ipairs(clients) do client:close() end
+  end)
+
+  it("listens on a unix socket that every local user may use, and removes it", function()
+    local path = folder .. "/a/b/agent.sock"
+    local server, to = serve({ path = path })
+    assert.equal(tonumber("777", 8), bit.band(uv.fs_stat(path).mode, 511))
+    assert.equal(tonumber("755", 8), bit.band(uv.fs_stat(folder .. "/a/b").mode, 511))
+    raw.connect(to):send("GET / HTTP/1.0\r\n\r\n"):until_closed()
+    assert.equal("unix", seen[1].peer)
+    server:close()
+    assert.is_nil(uv.fs_stat(path))
+  end)
+
+  it("replaces a dead socket, but neither a living one nor a file", function()
+    local path = folder .. "/agent.sock"
+    local ignore = function() end
+    serve({ path = path })
+    local server, why, code = http.listen({ path = path, on_request = ignore })
+    assert.same({ nil, path .. ": another process listens there: address already in use", "EADDRINUSE" },
+      { server, why, code })
+    raw.connect({ path = path }):send("GET / HTTP/1.0\r\n\r\n"):until_closed()
+    program.write(folder .. "/file", "text")
+    server, why, code = http.listen({ path = folder .. "/file", on_request = ignore })
+    assert.same({ nil, "EEXIST" }, { server, code })
+    assert.matches("/file: something else is at that path", why)
+    local dying = serve({ path = folder .. "/dying" })
+    assert(os.rename(folder .. "/dying", folder .. "/dead"))
+    dying:close()
+    assert.equal("socket", uv.fs_stat(folder .. "/dead").type)
+    serve({ path = folder .. "/dead" })
+  end)
+
+  it("leaves another's socket alone when it is closed", function()
+    local path = folder .. "/agent.sock"
+    local server = serve({ path = path })
+    assert(os.remove(path))
+    serve({ path = path })
+    server:close()
+    assert.is_truthy(uv.fs_stat(path))
+  end)
+
+  it("says what can't be bound, and why", function()
+    local server = serve()
+    local none, why, code = http.listen({ ip = "127.0.0.1", port = server:port(), on_request = print })
+    assert.same({ nil, "EADDRINUSE" }, { none, code })
+    assert.matches("^127.0.0.1 port %d+: it can't be bound: address already in use$", why)
+    none, why = http.listen({ ip = "localhost", port = 0, on_request = print })
+    assert.is_nil(none)
+    assert.matches("localhost port 0: not an IP address", why)
+    none, why, code = http.listen({ path = "/" .. ("x"):rep(200), on_request = print })
+    assert.same({ nil, "ENAMETOOLONG" }, { none, code })
+    assert.matches("path too long", why)
+    none, why = http.listen({ path = "/proc/no/agent.sock", on_request = print })
+    assert.is_nil(none)
+    assert.matches("its directory can't be made", why)
+  end)
+
+  it("raises on options that can't be", function()
+    for _, options in ipairs({ {}, { ip = "127.0.0.1" }, { ip = "::1", path = "/x", on_request = print },
+      { ip = "::1", port = 70000, on_request = print }, { ip = "::1", port = 0, body = -1, on_request = print } }) do
+      assert.is_false(pcall(http.listen, options))
+    end
+  end)
+end)
