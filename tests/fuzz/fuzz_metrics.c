@@ -1,0 +1,50 @@
+/* Whatever is posted: reading ends, stays inside the body, and what was accepted can be read out.
+ */
+#include <assert.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "http/metrics.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_text(const char *body, size_t size, struct metrics_text text) {
+    char *to = malloc(text.len ? text.len : 1); /* exact: the sanitizer sees a byte too far */
+    assert(text.bytes >= body && text.bytes + text.len <= body + size);
+    assert(metrics_unescape(text, to) <= text.len);
+    free(to);
+}
+
+static void check_entry(const struct metrics_reader *r, const struct metrics_entry *e) {
+    struct metrics_text key;
+    struct metrics_text value;
+    check_text(r->bytes, r->len, e->name);
+    if (e->kind == METRICS_STRING) {
+        check_text(r->bytes, r->len, e->text);
+    }
+    assert(e->kind != METRICS_NONE && e->kind != METRICS_NULL);
+    assert(e->kind != METRICS_NUMBER || isfinite(e->number));
+    for (size_t at = e->tags; metrics_next_tag(r, &at, &key, &value);) {
+        check_text(r->bytes, r->len, key);
+        check_text(r->bytes, r->len, value);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    char *body = malloc(size + 1);
+    memcpy(body, data, size);
+    body[size] = 0;
+    struct metrics_reader r;
+    struct metrics_entry e;
+    metrics_open(&r, body, size);
+    enum metrics_event event;
+    while ((event = metrics_next(&r, &e)) == METRICS_ENTRY) {
+        check_entry(&r, &e);
+    }
+    assert((event == METRICS_BAD) == (r.why != NULL));
+    assert(r.at <= size && metrics_next(&r, &e) == event);
+    free(body);
+    return 0;
+}
