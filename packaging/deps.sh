@@ -10,6 +10,7 @@ packages_of() {
     test) echo libcmocka-dev lua-busted curl procps fuse3 libfuse3-dev ;;
     lint) echo clang clang-tidy clang-format cppcheck lua-check luarocks shellcheck ;;
     fuzz) echo clang libclang-rt-14-dev ;;
+    bench) echo collectd-core prometheus-node-exporter linux-perf strace ;;
     *) echo "deps.sh: unknown set $1" >&2; exit 64 ;;
     esac
 }
@@ -36,6 +37,21 @@ echo "installing:$missing"
 export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
+
+# A package's service is neither started now nor at the next boot: tests start what they need themselves.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$log" && as_root install -m 0755 "$log" $policy
+    trap 'rm -f "$log"; as_root rm -f $policy' EXIT
+fi
+disable_services() {
+    command -v systemctl >/dev/null || return 0
+    # shellcheck disable=SC2086
+    for unit in $(dpkg -L $missing 2>/dev/null | sed -n 's|.*lib/systemd/system/\([^/@]*\.service\)$|\1|p'); do
+        as_root systemctl disable "$unit" >/dev/null 2>&1 || true
+    done
+}
+
 # shellcheck disable=SC2086
 install() {
     as_root apt-get install -y -q --no-install-recommends $missing >"$log" 2>&1 </dev/null
@@ -45,3 +61,4 @@ install || { as_root apt-get update -q >"$log" 2>&1 </dev/null && install; } || 
     echo "deps.sh: could not install:$missing" >&2
     exit 1
 }
+disable_services

@@ -75,24 +75,26 @@ end
 --- Starts a program; returns { pid, output (both streams so far), code, signal, wait(seconds), kill(name) }.
 function M.spawn(path, args, env)
   local child = { output = "" }
-  local out = uv.new_pipe(false)
+  local streams = { uv.new_pipe(false), uv.new_pipe(false) }
   local process, pid
   local function gone(code, signal)
     child.code, child.signal = code, signal
     process:close()
   end
-  process, pid = uv.spawn(path, { args = args, stdio = { nil, out, out }, env = env }, gone)
+  process, pid = uv.spawn(path, { args = args, stdio = { nil, streams[1], streams[2] }, env = env }, gone)
   assert(process, pid)
   child.pid = pid
-  out:read_start(function(_, chunk)
-    if chunk then child.output = child.output .. chunk else out:close() end
-  end)
+  for _, stream in ipairs(streams) do
+    stream:read_start(function(_, chunk)
+      if chunk then child.output = child.output .. chunk else stream:close() end
+    end)
+  end
   function child.kill(signal)
     if not child.code then uv.kill(pid, signal or "sigkill") end
   end
   function child.wait(seconds)
     M.wait("the end of " .. path .. " " .. table.concat(args, " ") .. "\n" .. child.output, seconds or 10,
-      function() return child.code and out:is_closing() end)
+      function() return child.code and streams[1]:is_closing() and streams[2]:is_closing() end)
     return child.code
   end
   return child
