@@ -6,6 +6,13 @@ local uv = require("luv")
 
 local M = {}
 
+-- Pages that two processes map of one file count as shared in both, so not in USS: every program that is
+-- measured runs from files of its own, the agent's besides that of this very process.
+local function copy(from, to)
+  assert(os.execute(("cp -r '%s' '%s'"):format(from, to)) == 0)
+  return to
+end
+
 --- The agent with its default collectors, publishing to nsqd under `count` namespaces.
 function M.agent(name, folder, nsqd, count, topic)
   local registry = {}
@@ -17,7 +24,7 @@ function M.agent(name, folder, nsqd, count, topic)
   }, registry)
   -- program.configure() starts from the output `file`, whose path means nothing to nsq.
   program.write(conf, (program.read(conf):gsub('%["path"%] = "[^"]*",? ?', "")))
-  return { name = name, path = assert(os.getenv("AGENT")), args = { "start", "-f", conf } }
+  return { name = name, path = copy(assert(os.getenv("AGENT")), folder .. "/agent"), args = { "start", "-f", conf } }
 end
 
 -- What stands on the other side of each group: CPU = cpu load processes, MEM = memory swap, DISK = disk,
@@ -30,7 +37,7 @@ Hostname "bench"
 FQDNLookup false
 BaseDir "%s"
 PIDFile "%s/collectd.pid"
-PluginDir "/usr/lib/collectd"
+PluginDir "%s"
 TypesDB "/usr/share/collectd/types.db"
 Interval 10
 ReadThreads 5
@@ -65,13 +72,17 @@ local function sink()
   return socket
 end
 
---- Debian's collectd-core in the foreground. `processes`: with the plugin of that name.
+--- Debian's collectd-core in the foreground. `processes`: with the plugin of that name. nil where it isn't
+--- installed.
 function M.collectd(name, folder, processes)
+  if not uv.fs_access("/usr/sbin/collectd", "X") then return nil end
   uv.fs_mkdir(folder, 493)
   local socket = sink()
-  program.write(folder .. "/collectd.conf", collectd_conf:format(folder, folder,
+  local plugins = copy("/usr/lib/collectd", folder .. "/plugins")
+  program.write(folder .. "/collectd.conf", collectd_conf:format(folder, folder, plugins,
     processes and "LoadPlugin processes" or "", socket:getsockname().port))
-  return { name = name, path = "/usr/sbin/collectd", args = { "-f", "-C", folder .. "/collectd.conf" },
+  return { name = name, path = copy("/usr/sbin/collectd", folder .. "/collectd"),
+    args = { "-f", "-C", folder .. "/collectd.conf" },
     close = function() socket:close() end }
 end
 
@@ -91,8 +102,9 @@ local function scrape(port)
 end
 
 --- Debian's prometheus-node-exporter with the collectors for the same files, scraped each 10 s. It has no
---- interval of its own: the file systems are looked at in each scrape.
+--- interval of its own: the file systems are looked at in each scrape. nil where it isn't installed.
 function M.node_exporter(name)
+  if not uv.fs_access("/usr/bin/prometheus-node-exporter", "X") then return nil end
   local port = loop.free_port()
   local args = { ("--web.listen-address=127.0.0.1:%d"):format(port), "--collector.disable-defaults",
     "--log.level=error" }
