@@ -1,6 +1,7 @@
-/* What the kernel alone costs: reads the files that the groups CPU, MEM, DISK and NET read, the way the
- * agent reads them (descriptors kept open, pread), and looks at nothing. `floor CYCLES BATCHES` prints
- * the median of CPU microseconds per cycle. `plain` as third argument opens and closes each file anew. */
+/* What the kernel alone costs: reads the files that the groups CPU, MEM, DISK and NET read, the way
+ * the agent reads them (descriptors kept open, pread), and looks at nothing. `floor CYCLES BATCHES`
+ * prints the median of CPU microseconds per cycle. `plain` as third argument opens and closes each
+ * file anew. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdbool.h>
