@@ -12,9 +12,11 @@ int luaopen_host_exec(lua_State *L);
 int luaopen_host_fs(lua_State *L);
 int luaopen_host_http(lua_State *L);
 int luaopen_host_http_client(lua_State *L);
+int luaopen_host_log(lua_State *L);
 int luaopen_host_metrics(lua_State *L);
 int luaopen_host_nsq(lua_State *L);
 int luaopen_host_ntp(lua_State *L);
+int luaopen_host_pidfile(lua_State *L);
 int luaopen_host_procfs(lua_State *L);
 int luaopen_host_utmp(lua_State *L);
 
@@ -26,9 +28,11 @@ static const luaL_Reg bindings[] = {
     {"host.fs", luaopen_host_fs},
     {"host.http", luaopen_host_http},
     {"host.http_client", luaopen_host_http_client},
+    {"host.log", luaopen_host_log},
     {"host.metrics", luaopen_host_metrics},
     {"host.nsq", luaopen_host_nsq},
     {"host.ntp", luaopen_host_ntp},
+    {"host.pidfile", luaopen_host_pidfile},
     {"host.procfs", luaopen_host_procfs},
     {"host.utmp", luaopen_host_utmp},
     {"luv", luaopen_luv},

@@ -1,15 +1,10 @@
 -- `agent COMMAND …`: finds the command's module and runs it. A command is a module agent.cli.NAME
--- that returns { summary = "…", usage = "…", run = function(args) → exit code, or nil to run the loop }.
+-- that returns { summary = "…", usage = "…", run = function(args, commands) → exit code, or nil: the loop
+-- runs on }.
 
-local commands = { "lua", "version" }
-
-local function help()
-  io.stdout:write("usage: agent COMMAND [ARGS…]\n\n")
-  for _, name in ipairs(commands) do
-    local command = require("agent.cli." .. name)
-    io.stdout:write(("  %-9s %s\n"):format(name, command.summary))
-  end
-end
+local commands = { "start", "stop", "check", "once", "version", "lua", "help" }
+local other_names = { h = "help", ["-h"] = "help", ["--help"] = "help", ["-help"] = "help",
+  ["-v"] = "version", ["--version"] = "version", ["-version"] = "version" }
 
 --- argv: the process' arguments, [0] its name. Returns an exit code, or nil: the loop goes on.
 local function main(argv)
@@ -17,13 +12,13 @@ local function main(argv)
   if name == "worker" then -- for agent.worker.client, not for people: help doesn't show it
     return require("agent.cli.worker").run({ unpack(argv, 2) })
   end
+  name = other_names[name] or name
   for _, known in ipairs(commands) do
-    if known == name then
-      return require("agent.cli." .. name).run({ unpack(argv, 2) }, argv)
-    end
+    if known == name then return require("agent.cli." .. name).run({ unpack(argv, 2) }, commands) end
   end
-  help()
-  return name and 64 or 0
+  if not name then return require("agent.cli.help").run({}, commands) end
+  io.stderr:write(("agent: unknown command %s; `agent help` lists them\n"):format(name))
+  return 64 -- EX_USAGE of sysexits.h
 end
 
 return main
