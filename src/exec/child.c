@@ -1,14 +1,13 @@
 #include "exec/child.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "exec/ends.h"
 #include "exec/family.h"
 #include "exec/frame.h"
 #include "exec/room.h"
@@ -21,12 +20,6 @@ enum {
 };
 
 enum stage { RUNNING, TERMINATING, KILLED, STUCK };
-
-/* The two ends of what becomes descriptor 0…3 of the child. */
-struct ends {
-    int ours[SPAWN_FDS];
-    int theirs[SPAWN_FDS];
-};
 
 struct exec_child {
     struct room_member member; /* first: exec_room_close() finds the child by it */
@@ -47,8 +40,6 @@ struct exec_child {
     bool exited, drained, reported;
     struct exec_result result;
 };
-
-enum { IN, OUT, ERR, CHANNEL };
 
 static void settle(struct exec_child *c);
 
@@ -356,51 +347,6 @@ pid_t exec_pid(const struct exec_child *c) {
 
 /* --- the beginning --- */
 
-static void close_ends(int *fds) {
-    for (int i = 0; i < SPAWN_FDS; i++) {
-        if (fds[i] >= 0) {
-            close(fds[i]);
-            fds[i] = -1;
-        }
-    }
-}
-
-/* The child's ends must not lie where they are copied to. */
-static bool lift(int *fd) {
-    if (*fd >= SPAWN_FDS) {
-        return true;
-    }
-    int high = fcntl(*fd, F_DUPFD_CLOEXEC, SPAWN_FDS);
-    close(*fd);
-    *fd = high;
-    return high >= 0;
-}
-
-static bool open_pair(struct ends *e, int which) {
-    int fds[2] = {-1, -1};
-    int rc = which == CHANNEL ? socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds)
-                              : pipe2(fds, O_CLOEXEC);
-    bool child_reads = which == IN;
-    e->ours[which] = fds[child_reads];
-    e->theirs[which] = fds[!child_reads];
-    return rc == 0 && lift(&e->theirs[which]);
-}
-
-static bool open_ends(struct ends *e, const struct exec_options *o) {
-    *e = (struct ends){{-1, -1, -1, -1}, {-1, -1, -1, -1}};
-    if (o->input) {
-        if (!open_pair(e, IN)) {
-            return false;
-        }
-    } else {
-        e->theirs[IN] = open("/dev/null", O_RDONLY | O_CLOEXEC);
-        if (e->theirs[IN] < 0 || !lift(&e->theirs[IN])) {
-            return false;
-        }
-    }
-    return open_pair(e, OUT) && open_pair(e, ERR) && (!o->channel || open_pair(e, CHANNEL));
-}
-
 static int watch_exit(struct exec_child *c) {
     if (c->pidfd < 0) {
         uv_timer_init(c->room->loop, &c->exit_timer);
@@ -473,7 +419,7 @@ struct exec_child *exec_start(struct exec_room *room, const struct exec_options 
     if (!c) {
         return NULL;
     }
-    if (!open_ends(&e, o)) {
+    if (!ends_open(&e, o->input, o->channel)) {
         *error = errno;
         goto failed;
     }
@@ -484,12 +430,12 @@ struct exec_child *exec_start(struct exec_room *room, const struct exec_options 
     if (*error) {
         goto failed;
     }
-    close_ends(e.theirs);
+    ends_close(e.theirs);
     c->member.pid = child.pid;
     c->pidfd = child.pidfd;
     room_join(room, &c->member);
     int rc = attach(c, &e, o);
-    close_ends(e.ours);
+    ends_close(e.ours);
     if (rc < 0) {
         kill(-child.pid, SIGKILL);
         waitpid(child.pid, NULL, 0);
@@ -503,8 +449,8 @@ struct exec_child *exec_start(struct exec_room *room, const struct exec_options 
     c->ctx = ctx;
     return c;
 failed:
-    close_ends(e.ours);
-    close_ends(e.theirs);
+    ends_close(e.ours);
+    ends_close(e.theirs);
     free(c);
     return NULL;
 }
