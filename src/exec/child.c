@@ -7,43 +7,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "exec/ends.h"
+#include "exec/child_state.h"
 #include "exec/family.h"
-#include "exec/frame.h"
-#include "exec/room.h"
 #include "util/clock.h"
 
 enum {
     KILL_WAIT_MS = 500, /* at least so long after KILL before a child counts as stuck */
     POLL_EXIT_MS = 20,  /* where the kernel has no pidfd */
-    QUEUE_MAX = 2 * FRAME_MAX,
 };
-
-enum stage { RUNNING, TERMINATING, KILLED, STUCK };
-
-struct exec_child {
-    struct room_member member; /* first: exec_room_close() finds the child by it */
-    struct exec_room *room;
-    struct exec_events events;
-    void *ctx;
-    uv_timer_t timer;    /* the next step of the current stage */
-    uv_poll_t exit_poll; /* on pidfd, or else: */
-    uv_timer_t exit_timer;
-    uv_pipe_t pipes[SPAWN_FDS];
-    int pidfd;
-    int handles; /* not closed yet */
-    struct buffer out, err;
-    struct frame_parser frames;
-    uint64_t grace_ms;
-    uint64_t began, ended; /* clock_mono_ns() */
-    enum stage stage;
-    bool exited, drained, reported;
-    struct exec_result result;
-};
-
-static void settle(struct exec_child *c);
-
-/* --- closing --- */
 
 static void handle_closed(uv_handle_t *handle) {
     struct exec_child *c = handle->data;
@@ -59,26 +30,25 @@ static void handle_closed(uv_handle_t *handle) {
     free(c);
 }
 
-/* A handle belongs to the child from its init on, which sets data. */
-static void adopt(struct exec_child *c, void *handle) {
+void child_adopt(struct exec_child *c, void *handle) {
     ((uv_handle_t *)handle)->data = c;
     c->handles++;
 }
 
-static bool is_open(const void *handle) {
+bool child_is_open(const void *handle) {
     const uv_handle_t *h = handle;
     return h->data && !uv_is_closing(h);
 }
 
-static void close_one(void *handle) {
-    if (is_open(handle)) {
+void child_close_one(void *handle) {
+    if (child_is_open(handle)) {
         uv_close(handle, handle_closed);
     }
 }
 
 static void close_exit_watch(struct exec_child *c) {
-    close_one(&c->exit_poll);
-    close_one(&c->exit_timer);
+    child_close_one(&c->exit_poll);
+    child_close_one(&c->exit_timer);
     if (c->pidfd >= 0) {
         close(c->pidfd);
         c->pidfd = -1;
@@ -87,17 +57,15 @@ static void close_exit_watch(struct exec_child *c) {
 
 static void close_pipes(struct exec_child *c) {
     for (int i = 0; i < SPAWN_FDS; i++) {
-        close_one(&c->pipes[i]);
+        child_close_one(&c->pipes[i]);
     }
 }
 
 static void dispose(struct exec_child *c) {
     close_pipes(c);
     close_exit_watch(c);
-    close_one(&c->timer);
+    child_close_one(&c->timer);
 }
-
-/* --- killing --- */
 
 static bool has_exited(const struct exec_child *c) {
     siginfo_t info = {0};
@@ -120,7 +88,7 @@ static void on_timer(uv_timer_t *timer) {
     }
     if (c->exited) {
         c->drained = true;
-        settle(c);
+        child_settle(c);
     } else if (c->stage == RUNNING) {
         c->result.timed_out = true;
         exec_kill(c, false);
@@ -128,7 +96,7 @@ static void on_timer(uv_timer_t *timer) {
         exec_kill(c, true);
     } else {
         c->stage = STUCK;
-        settle(c);
+        child_settle(c);
     }
 }
 
@@ -147,8 +115,6 @@ void exec_kill(struct exec_child *c, bool at_once) {
     kill(-c->member.pid, SIGTERM);
     next_step(c, c->grace_ms);
 }
-
-/* --- the end --- */
 
 /* Until now the zombie kept its number from being used again, so the group is still its own. */
 static void reap(struct exec_child *c) {
@@ -178,16 +144,17 @@ static void report_stuck(struct exec_child *c) {
     c->member.forever = true;
     close_pipes(c);
     uv_timer_stop(&c->timer);
-    uv_unref(
-        (uv_handle_t *)(is_open(&c->exit_poll) ? (void *)&c->exit_poll : (void *)&c->exit_timer));
+    uv_unref((uv_handle_t *)(child_is_open(&c->exit_poll) ? (void *)&c->exit_poll
+                                                          : (void *)&c->exit_timer));
     report(c);
 }
 
 static bool output_open(const struct exec_child *c) {
-    return is_open(&c->pipes[OUT]) || is_open(&c->pipes[ERR]) || is_open(&c->pipes[CHANNEL]);
+    return child_is_open(&c->pipes[OUT]) || child_is_open(&c->pipes[ERR]) ||
+           child_is_open(&c->pipes[CHANNEL]);
 }
 
-static void settle(struct exec_child *c) {
+void child_settle(struct exec_child *c) {
     if (!c->exited) {
         if (c->stage == STUCK && !c->reported) {
             report_stuck(c);
@@ -221,7 +188,7 @@ static void on_exit_seen(struct exec_child *c) {
     } else {
         next_step(c, c->grace_ms);
     }
-    settle(c);
+    child_settle(c);
 }
 
 static void on_pidfd(uv_poll_t *poll, int status, int events) {
@@ -234,158 +201,36 @@ static void on_exit_timer(uv_timer_t *timer) {
     on_exit_seen(timer->data);
 }
 
-/* --- pipes --- */
-
-static void give_scratch(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
-    struct exec_child *c = handle->data;
-    (void)suggested;
-    buf->base = room_scratch(c->room);
-    buf->len = buf->base ? ROOM_SCRATCH : 0;
-}
-
-static bool hand_on_frame(void *ctx, const char *bytes, size_t len) {
-    struct exec_child *c = ctx;
-    if (c->events.frame && !c->reported) {
-        c->events.frame(c->ctx, bytes, len);
-    }
-    return is_open(&c->pipes[CHANNEL]);
-}
-
-static void take_frames(struct exec_child *c, const char *bytes, size_t len) {
-    enum frame_status status = frame_feed(&c->frames, bytes, len, hand_on_frame, c);
-    if (status != FRAME_OK && status != FRAME_STOPPED) {
-        c->result.bad_frame = true;
-        close_one(&c->pipes[CHANNEL]);
-        exec_kill(c, true);
-    }
-}
-
-static void take_output(struct exec_child *c, struct buffer *b, const char *bytes, size_t len) {
-    size_t room = b->max - b->len;
-    size_t n = len < room ? len : room;
-    if (!buffer_append(b, bytes, n) || n < len) {
-        c->result.truncated = true;
-    }
-}
-
-static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
-    struct exec_child *c = stream->data;
-    if (n < 0) {
-        close_one(stream);
-        settle(c);
-    } else if (stream == (uv_stream_t *)&c->pipes[CHANNEL]) {
-        take_frames(c, buf->base, (size_t)n);
-    } else {
-        take_output(c, stream == (uv_stream_t *)&c->pipes[OUT] ? &c->out : &c->err, buf->base,
-                    (size_t)n);
-    }
-}
-
-static void input_written(uv_write_t *req, int status) {
-    (void)status; /* who doesn't read its stdin loses nothing */
-    close_one(req->handle);
-    free(req);
-}
-
-static void frame_written(uv_write_t *req, int status) {
-    (void)status; /* a dead channel shows as the end of reading */
-    free(req);
-}
-
-/* The request and a copy of the bytes in one piece. */
-static int write_copy(struct exec_child *c, int which, const void *head, size_t head_len,
-                      const char *bytes, size_t len, uv_write_cb done) {
-    uv_write_t *req = malloc(sizeof *req + head_len + len);
-    if (!req) {
-        return ENOMEM;
-    }
-    char *copy = (char *)(req + 1);
-    if (head_len) {
-        memcpy(copy, head, head_len);
-    }
-    if (len) {
-        memcpy(copy + head_len, bytes, len);
-    }
-    uv_buf_t buf = uv_buf_init(copy, (unsigned)(head_len + len));
-    int rc = uv_write(req, (uv_stream_t *)&c->pipes[which], &buf, 1, done);
-    if (rc < 0) {
-        free(req);
-    }
-    return -rc;
-}
-
-int exec_send(struct exec_child *c, const char *bytes, size_t len) {
-    unsigned char head[FRAME_HEAD];
-    if (!is_open(&c->pipes[CHANNEL])) {
-        return EPIPE;
-    }
-    if (len > FRAME_MAX) {
-        return EMSGSIZE;
-    }
-    if (uv_stream_get_write_queue_size((uv_stream_t *)&c->pipes[CHANNEL]) + len > QUEUE_MAX) {
-        return ENOBUFS;
-    }
-    frame_write_head(head, (uint32_t)len);
-    return write_copy(c, CHANNEL, head, sizeof head, bytes, len, frame_written);
-}
-
-static void shut(uv_shutdown_t *req, int status) {
-    (void)status;
-    free(req);
-}
-
-void exec_end_send(struct exec_child *c) {
-    uv_shutdown_t *req = is_open(&c->pipes[CHANNEL]) ? malloc(sizeof *req) : NULL;
-    if (req && uv_shutdown(req, (uv_stream_t *)&c->pipes[CHANNEL], shut) < 0) {
-        free(req);
-    }
-}
-
 pid_t exec_pid(const struct exec_child *c) {
     return c->member.pid;
 }
 
-/* --- the beginning --- */
-
-static int watch_exit(struct exec_child *c) {
-    if (c->pidfd < 0) {
-        uv_timer_init(c->room->loop, &c->exit_timer);
-        adopt(c, &c->exit_timer);
-        return uv_timer_start(&c->exit_timer, on_exit_timer, POLL_EXIT_MS, POLL_EXIT_MS);
-    }
-    int rc = uv_poll_init(c->room->loop, &c->exit_poll, c->pidfd);
-    if (rc < 0) {
-        return rc;
-    }
-    adopt(c, &c->exit_poll);
-    return uv_poll_start(&c->exit_poll, UV_READABLE, on_pidfd);
+/* Kernels before 5.3 have no pidfd, or one that can't be waited for. */
+static int watch_exit_by_timer(struct exec_child *c) {
+    uv_timer_init(c->room->loop, &c->exit_timer);
+    child_adopt(c, &c->exit_timer);
+    return uv_timer_start(&c->exit_timer, on_exit_timer, POLL_EXIT_MS, POLL_EXIT_MS);
 }
 
-static int open_pipe(struct exec_child *c, int which, int *fd) {
-    if (*fd < 0) {
-        return 0;
+static int watch_exit(struct exec_child *c) {
+    if (c->pidfd < 0 || uv_poll_init(c->room->loop, &c->exit_poll, c->pidfd) < 0) {
+        return watch_exit_by_timer(c);
     }
-    uv_pipe_init(c->room->loop, &c->pipes[which], 0);
-    adopt(c, &c->pipes[which]);
-    int rc = uv_pipe_open(&c->pipes[which], *fd);
-    if (rc < 0) {
-        return rc;
-    }
-    *fd = -1;
-    return which == IN ? 0 : uv_read_start((uv_stream_t *)&c->pipes[which], give_scratch, on_read);
+    child_adopt(c, &c->exit_poll);
+    return uv_poll_start(&c->exit_poll, UV_READABLE, on_pidfd);
 }
 
 static int attach(struct exec_child *c, struct ends *e, const struct exec_options *o) {
     int rc = uv_timer_init(c->room->loop, &c->timer);
-    adopt(c, &c->timer);
+    child_adopt(c, &c->timer);
     for (int i = 0; rc == 0 && i < SPAWN_FDS; i++) {
-        rc = open_pipe(c, i, &e->ours[i]);
+        rc = child_open_pipe(c, i, &e->ours[i]);
     }
     if (rc == 0) {
         rc = watch_exit(c);
     }
     if (rc == 0 && o->input) {
-        rc = -write_copy(c, IN, NULL, 0, o->input, o->input_len, input_written);
+        rc = -child_write_input(c, o->input, o->input_len);
     }
     if (rc == 0 && o->deadline_ms) {
         rc = next_step(c, o->deadline_ms);

@@ -24,8 +24,6 @@ static struct handle *check_handle(lua_State *L) {
     return luaL_checkudata(L, 1, HANDLE);
 }
 
-/* --- events --- */
-
 /* Pushes the callback and the userdata's place is left clean; false: there is none. */
 static bool push_callback(const struct handle *h, const char *name) {
     lua_State *L = h->L;
@@ -133,8 +131,6 @@ static void on_closed(void *ctx) {
 
 static const struct exec_events events = {
     .frame = on_frame, .done = on_done, .gone = on_gone, .closed = on_closed};
-
-/* --- functions --- */
 
 static int refuse(lua_State *L, const char *path, const char *step, int error) {
     lua_pushnil(L);

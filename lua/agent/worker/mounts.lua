@@ -1,13 +1,12 @@
 -- Examines file systems one after another; any of them may hang this process for ever.
 local fs = require("host.fs")
-local uv = require("luv")
 
 local NAME = ".loda-fs-detect"
 
 -- 1, 0, or nil where only our own rights are in the way.
 local function verdict(ok, code)
   if ok then return 1 end
-  if (code == "EACCES" or code == "EPERM") and uv.getuid() ~= 0 then return nil end
+  if (code == "EACCES" or code == "EPERM") and require("luv").getuid() ~= 0 then return nil end
   return 0
 end
 

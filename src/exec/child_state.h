@@ -1,0 +1,46 @@
+/* The inside of a child, for child.c and pipes.c. */
+#ifndef AGENT_EXEC_CHILD_STATE_H
+#define AGENT_EXEC_CHILD_STATE_H
+
+#include "exec/child.h"
+#include "exec/ends.h"
+#include "exec/frame.h"
+#include "exec/room.h"
+
+enum stage { RUNNING, TERMINATING, KILLED, STUCK };
+
+struct exec_child {
+    struct room_member member; /* first: exec_room_close() finds the child by it */
+    struct exec_room *room;
+    struct exec_events events;
+    void *ctx;
+    uv_timer_t timer;    /* the next step of the current stage */
+    uv_poll_t exit_poll; /* on pidfd, or else: */
+    uv_timer_t exit_timer;
+    uv_pipe_t pipes[SPAWN_FDS];
+    int pidfd;
+    int handles; /* not closed yet */
+    struct buffer out, err;
+    struct frame_parser frames;
+    uint64_t grace_ms;
+    uint64_t began, ended; /* clock_mono_ns() */
+    enum stage stage;
+    bool exited, drained, reported;
+    struct exec_result result;
+};
+
+/* A handle belongs to the child from its init on; its memory goes when the last one is closed. */
+void child_adopt(struct exec_child *c, void *handle);
+bool child_is_open(const void *handle);
+void child_close_one(void *handle);
+
+/* Looks whether it is over now, and reports it then. */
+void child_settle(struct exec_child *c);
+
+/* Gives *fd, unless it is -1, to the loop. 0 or a libuv error. */
+int child_open_pipe(struct exec_child *c, int which, int *fd);
+
+/* 0 or a positive errno. */
+int child_write_input(struct exec_child *c, const char *bytes, size_t len);
+
+#endif
