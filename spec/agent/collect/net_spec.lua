@@ -127,9 +127,9 @@ describe("collect.net", function()
       kernels.run(collector)
     end
     assert.are.equal(2, s.asked) -- at 10 s and at 70 s
-    local faster = source(10000, interface("eth0", 5e9)) -- 4 Gbit/s
+    local faster = source(10000, interface("eth0", 4.5e9)) -- 4 Gbit/s, 9 s later
     env.show(faster)
-    env.at(1130)
+    env.at(1129)
     assert.are.equal(4e9, kernels.flat(kernels.run(collector))["net.in interface=eth0"])
   end)
 
