@@ -13,6 +13,7 @@
 #include "proc/kernel_files.h"
 #include "proc/memory.h"
 #include "proc/lua_mounts.h"
+#include "proc/lua_tables.h"
 #include "proc/network.h"
 #include "proc/process.h"
 
@@ -82,51 +83,14 @@ static void trim(struct reader *r) {
     }
 }
 
-/* Pushes the table kept under `name`, made at first use. */
-static void push_kept(lua_State *L, const char *name) {
-    lua_getfenv(L, 1);
-    lua_getfield(L, -1, name);
-    if (lua_isnil(L, -1)) {
-        lua_pop(L, 1);
-        lua_newtable(L);
-        lua_pushvalue(L, -1);
-        lua_setfield(L, -3, name);
-    }
-    lua_remove(L, -2);
-}
-
-/* Pushes record number `i` of the list on the top, made at first use. */
-static void push_record(lua_State *L, int i) {
-    lua_rawgeti(L, -1, i);
-    if (lua_isnil(L, -1)) {
-        lua_pop(L, 1);
-        lua_createtable(L, 0, 8);
-        lua_pushvalue(L, -1);
-        lua_rawseti(L, -3, i);
-    }
-}
-
-/* Cuts the list on the top to its first `n` records. */
-static void cut_list(lua_State *L, int n) {
-    for (int i = (int)lua_objlen(L, -1); i > n; i--) {
-        lua_pushnil(L);
-        lua_rawseti(L, -2, i);
-    }
-}
-
-static void set_number(lua_State *L, const char *field, uint64_t value) {
-    lua_pushnumber(L, (lua_Number)value);
-    lua_setfield(L, -2, field);
-}
-
 static int reader_cpu(lua_State *L) {
     struct reader *r = check_reader(L);
     struct scan s;
     if (!read_file(L, r, STAT, &s)) {
         return 3;
     }
-    push_kept(L, "cpu");
-    push_kept(L, "cores");
+    tables_push_kept(L, "cpu");
+    tables_push_kept(L, "cores");
     struct proc_cpu cpu;
     bool has_all = false;
     int cores = 0;
@@ -135,15 +99,15 @@ static int reader_cpu(lua_State *L) {
             has_all = true;
             lua_pushvalue(L, -2);
         } else {
-            push_record(L, ++cores);
-            set_number(L, "id", (uint64_t)cpu.id);
+            tables_push_record(L, ++cores);
+            tables_set_number(L, "id", (uint64_t)cpu.id);
         }
-        set_number(L, "idle", cpu.idle);
-        set_number(L, "total", cpu.total);
+        tables_set_number(L, "idle", cpu.idle);
+        tables_set_number(L, "total", cpu.total);
         lua_pop(L, 1);
     }
     trim(r);
-    cut_list(L, cores);
+    tables_cut_list(L, cores);
     lua_setfield(L, -2, "cores");
     return has_all ? 1 : fail_format(L, STAT);
 }
@@ -170,25 +134,25 @@ static int reader_disks(lua_State *L) {
     if (!read_file(L, r, DISKSTATS, &s)) {
         return 3;
     }
-    push_kept(L, "disks");
+    tables_push_kept(L, "disks");
     struct proc_disk disk;
     int disks = 0;
     for (size_t position = 0; proc_disk_next(&s, &disk); position++) {
         if (!proc_disk_whole(&r->disks, r->sys, position, &disk) || proc_disk_unconnected(&disk)) {
             continue;
         }
-        push_record(L, ++disks);
+        tables_push_record(L, ++disks);
         lua_pushlstring(L, disk.name, disk.name_len);
         lua_setfield(L, -2, "name");
-        set_number(L, "reads", disk.reads);
-        set_number(L, "read_ms", disk.read_ms);
-        set_number(L, "writes", disk.writes);
-        set_number(L, "write_ms", disk.write_ms);
-        set_number(L, "io_ms", disk.io_ms);
+        tables_set_number(L, "reads", disk.reads);
+        tables_set_number(L, "read_ms", disk.read_ms);
+        tables_set_number(L, "writes", disk.writes);
+        tables_set_number(L, "write_ms", disk.write_ms);
+        tables_set_number(L, "io_ms", disk.io_ms);
         lua_pop(L, 1);
     }
     trim(r);
-    cut_list(L, disks);
+    tables_cut_list(L, disks);
     return 1;
 }
 
@@ -202,15 +166,15 @@ static int reader_meminfo(lua_State *L) {
     if (!proc_memory(s.at, scan_left(&s), &memory)) {
         return fail_format(L, MEMINFO);
     }
-    push_kept(L, "memory");
-    set_number(L, "total", memory.total);
-    set_number(L, "free", memory.free);
-    set_number(L, "buffers", memory.buffers);
-    set_number(L, "cached", memory.cached);
-    set_number(L, "swap_total", memory.swap_total);
-    set_number(L, "swap_free", memory.swap_free);
+    tables_push_kept(L, "memory");
+    tables_set_number(L, "total", memory.total);
+    tables_set_number(L, "free", memory.free);
+    tables_set_number(L, "buffers", memory.buffers);
+    tables_set_number(L, "cached", memory.cached);
+    tables_set_number(L, "swap_total", memory.swap_total);
+    tables_set_number(L, "swap_free", memory.swap_free);
     if (memory.has_available) {
-        set_number(L, "available", memory.available);
+        tables_set_number(L, "available", memory.available);
     } else {
         lua_pushnil(L);
         lua_setfield(L, -2, "available");
@@ -224,21 +188,21 @@ static int reader_netdev(lua_State *L) {
     if (!read_file(L, r, NET_DEV, &s)) {
         return 3;
     }
-    push_kept(L, "interfaces");
+    tables_push_kept(L, "interfaces");
     struct proc_interface interface;
     int interfaces = 0;
     while (proc_interface_next(&s, &interface)) {
-        push_record(L, ++interfaces);
+        tables_push_record(L, ++interfaces);
         lua_pushlstring(L, interface.name, interface.name_len);
         lua_setfield(L, -2, "name");
-        set_number(L, "in_bytes", interface.in_bytes);
-        set_number(L, "in_dropped", interface.in_dropped);
-        set_number(L, "out_bytes", interface.out_bytes);
-        set_number(L, "out_dropped", interface.out_dropped);
+        tables_set_number(L, "in_bytes", interface.in_bytes);
+        tables_set_number(L, "in_dropped", interface.in_dropped);
+        tables_set_number(L, "out_bytes", interface.out_bytes);
+        tables_set_number(L, "out_dropped", interface.out_dropped);
         lua_pop(L, 1);
     }
     trim(r);
-    cut_list(L, interfaces);
+    tables_cut_list(L, interfaces);
     return 1;
 }
 
@@ -253,10 +217,10 @@ static int reader_sockstat(lua_State *L) {
         return fail_format(L, SOCKSTAT);
     }
     lua_newtable(L);
-    set_number(L, "used", sockets.used);
+    tables_set_number(L, "used", sockets.used);
     if (sockets.has_tcp) {
-        set_number(L, "tcp_inuse", sockets.tcp_inuse);
-        set_number(L, "tcp_timewait", sockets.tcp_timewait);
+        tables_set_number(L, "tcp_inuse", sockets.tcp_inuse);
+        tables_set_number(L, "tcp_timewait", sockets.tcp_timewait);
     }
     return 1;
 }
@@ -277,8 +241,8 @@ static int reader_files(lua_State *L) {
         kernel.max = max;
     }
     lua_newtable(L);
-    set_number(L, "allocated", kernel.allocated);
-    set_number(L, "max", kernel.max);
+    tables_set_number(L, "allocated", kernel.allocated);
+    tables_set_number(L, "max", kernel.max);
     return 1;
 }
 
@@ -306,10 +270,10 @@ static int reader_processes(lua_State *L) {
     if (rc != 0) {
         return fail(L, "processes", rc);
     }
-    push_kept(L, "processes");
-    set_number(L, "total", counts.total);
-    set_number(L, "running", counts.running);
-    set_number(L, "zombies", counts.zombies);
+    tables_push_kept(L, "processes");
+    tables_set_number(L, "total", counts.total);
+    tables_set_number(L, "running", counts.running);
+    tables_set_number(L, "zombies", counts.zombies);
     return 1;
 }
 
@@ -368,6 +332,12 @@ static int open_reader(lua_State *L) {
         return fail(L, procfs, -errno);
     }
     r->walk.keep = proc_is_procfs(r->proc);
+    if (r->walk.keep && strcmp(procfs, "/proc") != 0) {
+        /* A host's procfs seen from a container: net is a link to our own network there, not the
+         * host's. */
+        r->files[NET_DEV].path = "1/net/dev";
+        r->files[SOCKSTAT].path = "1/net/sockstat";
+    }
     r->sys = open(sysfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
     return 1;
 }

@@ -7,7 +7,7 @@
 local procfs = {}
 
 ---@class host.procfs.options
----@field procfs? string default "/proc"
+---@field procfs? string default "/proc"; any other procfs is the host's: network as its process 1 sees it
 ---@field sysfs? string default "/sys"; without it link speeds are 0 and disk names tell partitions from disks
 ---@field rootfs? string not used here
 
