@@ -1,6 +1,7 @@
 #include <lauxlib.h>
 
 #include "host/host.h"
+#include "host/trim.h"
 #include "host/version.h"
 
 static int exit_process(lua_State *L) {
@@ -25,9 +26,15 @@ static int call(lua_State *L) {
     return 1;
 }
 
+static int trim(lua_State *L) {
+    lua_gc(L, LUA_GCCOLLECT, 0);
+    host_trim();
+    return 0;
+}
+
 static const luaL_Reg functions[] = {
     {"call", call}, {"errors", errors}, {"exit", exit_process}, {"take_stall", take_stall},
-    {NULL, NULL},
+    {"trim", trim}, {NULL, NULL},
 };
 
 int luaopen_host(lua_State *L);
