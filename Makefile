@@ -6,7 +6,7 @@ BUILD     ?= build$(if $(SANITIZER),/$(SANITIZER))
 CC        ?= cc
 SANITIZE  := $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+VERSION := $(shell git describe --tags --dirty 2>/dev/null || echo 0.1.0)
 COMMIT  := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 BRANCH  := $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null || echo unknown)
 BUILT   := $(shell git log -1 --format=%cd --date=format:%Y-%m-%d_%H:%M:%S 2>/dev/null || echo unknown)
