@@ -65,6 +65,7 @@ static void dispose(struct exec_child *c) {
     close_pipes(c);
     close_exit_watch(c);
     child_close_one(&c->timer);
+    child_close_one(&c->pause);
 }
 
 static bool has_exited(const struct exec_child *c) {
@@ -144,6 +145,7 @@ static void report_stuck(struct exec_child *c) {
     c->member.forever = true;
     close_pipes(c);
     uv_timer_stop(&c->timer);
+    uv_timer_stop(&c->pause);
     uv_unref((uv_handle_t *)(child_is_open(&c->exit_poll) ? (void *)&c->exit_poll
                                                           : (void *)&c->exit_timer));
     report(c);
@@ -223,6 +225,8 @@ static int watch_exit(struct exec_child *c) {
 static int attach(struct exec_child *c, struct ends *e, const struct exec_options *o) {
     int rc = uv_timer_init(c->room->loop, &c->timer);
     child_adopt(c, &c->timer);
+    uv_timer_init(c->room->loop, &c->pause);
+    child_adopt(c, &c->pause);
     for (int i = 0; rc == 0 && i < SPAWN_FDS; i++) {
         rc = child_open_pipe(c, i, &e->ours[i]);
     }

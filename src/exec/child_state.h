@@ -15,12 +15,14 @@ struct exec_child {
     struct exec_events events;
     void *ctx;
     uv_timer_t timer;    /* the next step of the current stage */
+    uv_timer_t pause;    /* between two gulps of output that is thrown away */
     uv_poll_t exit_poll; /* on pidfd, or else: */
     uv_timer_t exit_timer;
     uv_pipe_t pipes[SPAWN_FDS];
     int pidfd;
     int handles; /* not closed yet */
     struct buffer out, err;
+    size_t gulp; /* bytes thrown away since the last pause */
     struct frame_parser frames;
     uint64_t grace_ms;
     uint64_t began, ended; /* clock_mono_ns() */

@@ -5,7 +5,12 @@
 
 #include "exec/child_state.h"
 
-enum { QUEUE_MAX = 2 * FRAME_MAX };
+/* What is over the cap is read at 50 MB/s at most, else a flood would cost us as much as it costs
+ * the child. */
+enum { QUEUE_MAX = 2 * FRAME_MAX, GULP = 1024 * 1024, PAUSE_MS = 20 };
+
+static void give_scratch(uv_handle_t *handle, size_t suggested, uv_buf_t *buf);
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf);
 
 static void give_scratch(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
     struct exec_child *c = handle->data;
@@ -31,11 +36,37 @@ static void take_frames(struct exec_child *c, const char *bytes, size_t len) {
     }
 }
 
-static void take_output(struct exec_child *c, struct buffer *b, const char *bytes, size_t len) {
+static void read_on(uv_timer_t *pause) {
+    struct exec_child *c = pause->data;
+    for (int i = OUT; i <= ERR; i++) {
+        if (child_is_open(&c->pipes[i])) {
+            uv_read_start((uv_stream_t *)&c->pipes[i], give_scratch,
+                          on_read); /* or reads already */
+        }
+    }
+}
+
+static void throw_away(struct exec_child *c, uv_stream_t *stream, size_t len) {
+    c->result.truncated = true;
+    c->gulp += len;
+    if (c->gulp >= GULP) {
+        uv_read_stop(stream);
+        if (!uv_is_active((uv_handle_t *)&c->pause)) {
+            uv_timer_start(&c->pause, read_on, PAUSE_MS, 0);
+            c->gulp = 0;
+        }
+    }
+}
+
+static void take_output(struct exec_child *c, uv_stream_t *stream, const char *bytes, size_t len) {
+    struct buffer *b = stream == (uv_stream_t *)&c->pipes[OUT] ? &c->out : &c->err;
     size_t room = b->max - b->len;
     size_t n = len < room ? len : room;
-    if (!buffer_append(b, bytes, n) || n < len) {
-        c->result.truncated = true;
+    if (!buffer_append(b, bytes, n)) {
+        n = 0;
+    }
+    if (n < len) {
+        throw_away(c, stream, len - n);
     }
 }
 
@@ -47,8 +78,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
     } else if (stream == (uv_stream_t *)&c->pipes[CHANNEL]) {
         take_frames(c, buf->base, (size_t)n);
     } else {
-        take_output(c, stream == (uv_stream_t *)&c->pipes[OUT] ? &c->out : &c->err, buf->base,
-                    (size_t)n);
+        take_output(c, stream, buf->base, (size_t)n);
     }
 }
 

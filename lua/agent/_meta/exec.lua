@@ -21,7 +21,7 @@ local exec = {}
 ---@field on_frame fun(bytes: string)|nil
 ---@field deadline_ms number|nil default 60000; 0: none, it may run for ever
 ---@field grace_ms number|nil default 1000: from TERM to KILL, and from its exit to the end of its output
----@field max_output number|nil bytes of stdout and of stderr, default 1 MiB; more is read and thrown away
+---@field max_output number|nil bytes of stdout and of stderr, default 1 MiB; more is read, at most 50 MB/s, and thrown away
 ---@field limits host.exec.limits|nil
 ---@field on_gone fun()|nil called when a child ended that had been reported as stuck
 

@@ -43,14 +43,8 @@ end
 -- What a worker said on stderr belongs in our log.
 local function pass_on(name, text)
   if text == "" then return end
-  local known, log = pcall(require, "host.log")
-  for line in text:gmatch("[^\n]+") do
-    if known then
-      log.warning("worker", line, { worker = name })
-    else
-      io.stderr:write("worker ", name, ": ", line, "\n")
-    end
-  end
+  local log = require("host.log")
+  for line in text:gmatch("[^\n]+") do log.warning("worker", line, { worker = name }) end
 end
 
 local function how_it_ended(name, answer, result)
