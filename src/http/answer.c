@@ -57,7 +57,7 @@ static const char *date_now(struct http_server *s) {
 }
 
 bool http_answer_head(struct http_server *s, int status, bool keep_alive, int minor,
-                        const char *headers, size_t headers_len, size_t body_len) {
+                      const char *headers, size_t headers_len, size_t body_len) {
     char line[256];
     const char *fate = "";
     if (!keep_alive) {

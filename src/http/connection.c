@@ -143,7 +143,7 @@ static void answer(struct http_connection *c, int status, const char *headers, s
     struct http_server *s = c->server;
     c->in_hand = 0;
     if (!http_answer_head(s, status, c->keep_alive, c->request.minor, headers, headers_len,
-                            body_len)) {
+                          body_len)) {
         http_connection_close(c);
         return;
     }

@@ -84,6 +84,6 @@ int http_listen_unix(const char *path, const char **why);
 
 /* answer.c: the status line and the server's own headers into s->headers. */
 bool http_answer_head(struct http_server *s, int status, bool keep_alive, int minor,
-                        const char *headers, size_t headers_len, size_t body_len);
+                      const char *headers, size_t headers_len, size_t body_len);
 
 #endif

@@ -1,5 +1,6 @@
 /* A unix socket of our own at a path where an older one may lie about. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -10,8 +11,8 @@
 
 /* Makes the missing parents of `path`, like mkdir -p. */
 static int make_parents(const char *path) {
-    char parent[sizeof((struct sockaddr_un *)0)->sun_path];
-    strcpy(parent, path); /* its length was checked */
+    char parent[sizeof((struct sockaddr_un *)0)->sun_path]; /* the length was checked */
+    snprintf(parent, sizeof parent, "%s", path);
     for (char *slash = strchr(parent + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = 0;
         if (mkdir(parent, 0755) != 0 && errno != EEXIST) {
@@ -56,7 +57,7 @@ int http_listen_unix(const char *path, const char **why) {
     if (strlen(path) >= sizeof address.sun_path) {
         return -ENAMETOOLONG;
     }
-    strcpy(address.sun_path, path);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
     *why = "its directory can't be made";
     int rc = make_parents(path);
     if (rc < 0) {

@@ -243,6 +243,11 @@ static bool is_clean(const char *bytes, size_t n, const char *also_bad) {
     return true;
 }
 
+static size_t put(char *lines, size_t at, const char *bytes, size_t n) {
+    memcpy(lines + at, bytes, n);
+    return at + n;
+}
+
 /* Header lines of the table at `index`; every mistake is the caller's and raises. */
 static size_t compose_headers(lua_State *L, int index, char *lines) {
     size_t at = 0;
@@ -262,11 +267,10 @@ static size_t compose_headers(lua_State *L, int index, char *lines) {
                       "bad header name");
         luaL_argcheck(L, is_clean(value, value_len, ""), index, "bad header value");
         luaL_argcheck(L, at + name_len + value_len + 4 <= HEADERS_MAX, index, "too many headers");
-        memcpy(lines + at, name, name_len);
-        memcpy(lines + at + name_len, ": ", 2);
-        memcpy(lines + at + name_len + 2, value, value_len);
-        at += name_len + value_len + 4;
-        memcpy(lines + at - 2, "\r\n", 2);
+        at = put(lines, at, name, name_len);
+        at = put(lines, at, ": ", 2);
+        at = put(lines, at, value, value_len);
+        at = put(lines, at, "\r\n", 2);
         lua_pop(L, 1);
     }
     return at;

@@ -16,7 +16,11 @@ function M.connect(to)
       if chunk then self.received = self.received .. chunk else self.closed, self.reset = true, failed end
     end)
   end
-  if to.path then self.handle:connect(to.path, on_connect) else self.handle:connect("127.0.0.1", to.port, on_connect) end
+  if to.path then
+    self.handle:connect(to.path, on_connect)
+  else
+    self.handle:connect("127.0.0.1", to.port, on_connect)
+  end
   loop.wait(function() return self.connected or self.failed end, "the connection")
   return self
 end

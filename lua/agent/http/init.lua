@@ -1,6 +1,7 @@
 -- The control API (contracts.md §4): one router behind a TCP address and a unix socket.
 
 local host_http = require("host.http")
+local uv = require("luv")
 
 local M = {}
 
@@ -18,6 +19,15 @@ function M.parse_address(text)
   if not port or port > 65535 then return nil, "agent.listen: " .. text .. " is not IP:PORT" end
   if ip == "" then ip = "0.0.0.0" elseif ip == "localhost" then ip = "127.0.0.1" end
   return ip, port
+end
+
+-- An idle handle, not a timer: libuv runs timers without delay in the turn in which they were started.
+local function later(fn)
+  local idle = uv.new_idle()
+  idle:start(function()
+    idle:close()
+    fn()
+  end)
 end
 
 local function make_router(deps)
@@ -50,7 +60,7 @@ end
 --- Returns the server, or nil and a sentence naming what can't be bound.
 function M.start(conf, deps)
   local self = setmetatable({}, Server)
-  local all = { later = function(fn) require("agent.timer").after(0, fn) end }
+  local all = { later = later }
   for name, value in pairs(deps) do all[name] = value end
   local router = make_router(all)
   local function on_request(request, reply) return router:handle(request, reply) end
