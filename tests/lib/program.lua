@@ -72,9 +72,10 @@ function M.configure(folder, conf, registry)
   return folder .. "/agent.lua"
 end
 
---- Starts a program; returns { pid, output (both streams so far), code, signal, wait(seconds), kill(name) }.
+--- Starts a program; returns { pid, stdout and output (both streams) so far, code, signal, wait(seconds),
+--- kill(name) }.
 function M.spawn(path, args, env)
-  local child = { output = "" }
+  local child = { output = "", stdout = "" }
   local streams = { uv.new_pipe(false), uv.new_pipe(false) }
   local process, pid
   local function gone(code, signal)
@@ -86,7 +87,9 @@ function M.spawn(path, args, env)
   child.pid = pid
   for _, stream in ipairs(streams) do
     stream:read_start(function(_, chunk)
-      if chunk then child.output = child.output .. chunk else stream:close() end
+      if not chunk then return stream:close() end
+      child.output = child.output .. chunk
+      if stream == streams[1] then child.stdout = child.stdout .. chunk end
     end)
   end
   function child.kill(signal)
