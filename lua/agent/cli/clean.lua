@@ -6,7 +6,8 @@ local M = {}
 local shared = {
   "/usr/local/bin", "/usr/local/sbin", "/usr/local/lib", "/usr/local/share", "/usr/bin", "/usr/sbin",
   "/usr/lib", "/usr/share", "/usr/include", "/usr/src", "/var/lib/dpkg", "/var/log", "/var/run", "/var/cache",
-  "/var/spool", "/var/tmp", "/var/mail", "/run/user", "/run/systemd", "/etc/agent", "/lib/systemd", "/home", "/root", "/tmp", "/dev/shm",
+  "/var/spool", "/var/tmp", "/var/mail", "/run/user", "/run/systemd", "/etc/agent",
+  "/lib/systemd", "/home", "/root", "/tmp", "/dev/shm",
 }
 
 local RM_MS = 60000
