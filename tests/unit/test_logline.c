@@ -60,7 +60,8 @@ static void a_long_line_is_cut_at_a_character(void **state) {
     char *long_text = malloc(100001);
     assert_non_null(long_text);
     for (size_t i = 0; i < 100000; i += 2) {
-        memcpy(long_text + i, "\xc3\xbc", 2);
+        long_text[i] = '\xc3';
+        long_text[i + 1] = '\xbc';
     }
     struct log_field field = {TEXT("k"), TEXT("v"), false};
     struct log_record r = {LOG_INFO, TEXT("p"), {long_text, 100000}, &field, 1};
