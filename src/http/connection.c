@@ -27,7 +27,8 @@ static void enter(struct http_connection *c, enum http_state state) {
         [HTTP_CLOSED] = limits->linger_ms,
     };
     c->state = state;
-    c->deadline = uv_now(c->peer.handle.loop) + patience[state];
+    c->since = uv_now(c->peer.handle.loop);
+    c->deadline = c->since + patience[state];
 }
 
 static void detach(struct http_connection *c) {
@@ -100,6 +101,7 @@ static void on_written(uv_write_t *write, int status) {
     if (status < 0) {
         http_connection_close(c);
     } else if (c->state == HTTP_WRITE) {
+        count_memory(c);
         after_answer(c);
         http_connection_resume(c);
     }
@@ -351,7 +353,7 @@ void http_connection_open(struct http_server *s) {
     s->counters.connections++;
     s->counters.accepted++;
     enter(c, HTTP_IDLE);
-    c->deadline = uv_now(c->peer.handle.loop) + s->limits.head_ms;
+    c->deadline = c->since + s->limits.head_ms; /* a first request comes soon */
     if (s->counters.connections > s->limits.connections) {
         refuse(c, 503, "too many connections");
     }

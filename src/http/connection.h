@@ -30,7 +30,8 @@ struct http_connection {
     struct http_request request;
     struct buffer rest; /* read, but behind the request that is being answered */
     enum http_state state;
-    uint64_t deadline; /* uv_now() milliseconds */
+    uint64_t since;    /* in its state, uv_now() milliseconds */
+    uint64_t deadline; /* of its state, likewise */
     struct http_reply *reply;
     size_t held;    /* bytes counted in server->counters.memory for this one */
     size_t in_hand; /* bytes of the body that the handler has got */
@@ -52,9 +53,10 @@ struct http_server {
         uv_tcp_t tcp;
         uv_pipe_t pipe;
     } listener;
-    uv_timer_t clock; /* looks at the deadlines; runs while there are connections */
-    uv_idle_t turns;  /* runs while connections have `more` */
-    int open_handles; /* of the three above: freed at zero */
+    uv_timer_t clock;   /* looks at the deadlines; runs while there are connections */
+    uv_idle_t turns;    /* runs while connections have `more` */
+    uint64_t looked_at; /* uv_now() of the last look at the deadlines */
+    int open_handles;   /* of the three above: freed at zero */
     bool listening;
     bool closing;
     struct http_limits limits;

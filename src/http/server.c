@@ -36,10 +36,13 @@ static void free_when_last(uv_handle_t *handle) {
 static void look_at_deadlines(uv_timer_t *timer) {
     struct http_server *s = timer->data;
     uint64_t now = uv_now(timer->loop);
+    /* After a pause of the whole process what was sent meanwhile is still to be read. */
+    bool was_away = now - s->looked_at > 4 * CLOCK_MS;
     struct http_connection *next;
+    s->looked_at = now;
     for (struct http_connection *c = s->first; c; c = next) {
         next = c->next;
-        if (now >= c->deadline) {
+        if (now >= c->deadline && !was_away) {
             http_connection_expire(c);
         }
     }
@@ -91,8 +94,8 @@ static struct http_connection *longest_waiting(const struct http_server *s) {
     struct http_connection *found = NULL;
     for (struct http_connection *c = s->first; c; c = c->next) {
         bool waits = c->state == HTTP_IDLE || c->state == HTTP_HEAD || c->state == HTTP_LINGER;
-        if (waits) {
-            found = c; /* new ones are put in front */
+        if (waits && (!found || c->since <= found->since)) { /* new ones are in front */
+            found = c;
         }
     }
     return found;
@@ -112,6 +115,7 @@ static void on_connection(uv_stream_t *listener, int status) {
     }
     http_connection_open(s);
     if (s->first && !uv_is_active((uv_handle_t *)&s->clock)) {
+        s->looked_at = uv_now(s->clock.loop);
         uv_timer_start(&s->clock, look_at_deadlines, CLOCK_MS, CLOCK_MS);
     }
 }
