@@ -13,7 +13,7 @@ check() {
     else
         failed=$((failed + 1))
         echo "not ok - $name"
-        head -n 60 "$log"
+        grep -v 'warnings generated\|^Suppressed\|^Use -header' "$log" | head -n 60
     fi
 }
 

@@ -182,15 +182,18 @@ end
 
 --- For /me/status.
 function M:status()
-  local groups = {}
+  local groups, refused = {}, self.registry.refused
   self.scheduler:usage(function(id, item)
-    groups[id] = { interval = item.interval, runs = item.runs, missed = item.missed, errors = item.errors,
-      last_ms = item.last_s and math.floor(item.last_s * 1e6 + 0.5) / 1e3, last_error = item.last_error and item.last_error.message }
+    groups[id] = {
+      interval = item.interval, runs = item.runs, missed = item.missed, errors = item.errors,
+      last_ms = item.last_s and math.floor(item.last_s * 1e6 + 0.5) / 1e3,
+      last_error = item.last_error and item.last_error.message,
+    }
   end)
   return {
     version = host.build.version, commit = host.build.commit, hostname = hostname(), pid = uv.os_getpid(),
     uptime = math.floor(clock.mono() - self.started), namespaces = self.registry:namespaces(),
-    errors = host.errors(), stall_ms = self.longest_stall, groups = groups, refused = self.registry.refused[1] and self.registry.refused,
+    errors = host.errors(), stall_ms = self.longest_stall, groups = groups, refused = refused[1] and refused,
     outbox = self.outbox:status(), output = self.output:status(), points_dropped = self.points_dropped,
   }
 end
