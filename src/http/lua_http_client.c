@@ -79,7 +79,7 @@ static int open_connection(lua_State *L) {
         .reply_ms = link_number(L, "reply_ms", 5000),
     };
     options.ip = link_string(L, "ip", NULL);
-    struct handle **userdata = lua_newuserdata(L, sizeof *userdata);
+    struct handle **userdata = lua_newuserdata(L, sizeof(void *));
     struct handle *h = *userdata = calloc(1, sizeof *h);
     luaL_setmetatable(L, CLIENT);
     int error = UV_ENOMEM;

@@ -78,7 +78,7 @@ static int open_connection(lua_State *L) {
     };
     options.ip = link_string(L, "ip", NULL);
     options.identify = link_string(L, "identify", &options.identify_len);
-    struct handle **userdata = lua_newuserdata(L, sizeof *userdata);
+    struct handle **userdata = lua_newuserdata(L, sizeof(void *));
     struct handle *h = *userdata = calloc(1, sizeof *h);
     luaL_setmetatable(L, CONNECTION);
     int error = UV_ENOMEM;

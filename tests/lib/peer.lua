@@ -1,6 +1,6 @@
 -- A scripted TCP server: what a broken or hostile nsqd may do. serve(function(connection) … end) is called in
--- a coroutine for each connection; in it connection:read(n), :read_until(text), :write(bytes), :close() and
--- :hang() (until the client goes).
+-- a coroutine for each connection; in it connection:read(n), :read_until(text), :command(), :greet(),
+-- :write(bytes), :close(), :deaf() and :hang() (until the client goes).
 local uv = require("luv")
 
 local M = {}
@@ -74,6 +74,12 @@ end
 
 function connection:hang()
   self:wait(function() return false end)
+end
+
+--- Reads no more, so that the client can't write.
+function connection:deaf()
+  self.tcp:read_stop()
+  coroutine.yield()
 end
 
 function connection:close()

@@ -9,7 +9,8 @@
 
 #include "http/response.h"
 
-/* Feeds the text in slices, then the end of the connection when it is still incomplete and `closed`. */
+/* Feeds the text in slices, then the end of the connection when it is still incomplete and
+ * `closed`. */
 static enum http_progress feed(struct http_response *r, const char *text, size_t slice,
                                bool closed) {
     size_t len = strlen(text);
@@ -56,8 +57,8 @@ static void a_cut_response_is_not_complete(void **state) {
     (void)state;
     expect("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nOK", false, HTTP_MORE, 0, "", false);
     expect("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nOK", true, HTTP_MALFORMED, 0, "", false);
-    expect("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nOK\r\n", true,
-           HTTP_MALFORMED, 0, "", false);
+    expect("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nOK\r\n", true, HTTP_MALFORMED,
+           0, "", false);
     expect("HTTP/1.1 200", true, HTTP_MALFORMED, 0, "", false);
 }
 

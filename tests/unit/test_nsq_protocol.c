@@ -65,7 +65,7 @@ static void what_nsqd_would_refuse_leaves_the_buffer_as_it_was(void **state) {
     struct buffer out;
     struct nsq_batch b;
     char *big = calloc(1, NSQ_MESSAGE_MAX);
-    buffer_init(&out, 8 * 1024 * 1024);
+    buffer_init(&out, 8 * (size_t)NSQ_MESSAGE_MAX);
     buffer_append(&out, "before", 6);
     assert_true(nsq_batch_begin(&b, &out, "t", 1, false));
     assert_false(nsq_batch_add(&b, "", 0, "", 0));
