@@ -37,46 +37,50 @@ REPLAYS  = $(FUZZERS:%=$(BUILD)/tests/fuzz/replay_%)
 # Programs that integration tests start; they need libfuse3, without which those tests are skipped.
 HELPERS  = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/helpers/*.c))
 
-.PHONY: build run test test-servers unit spec integration lint fuzz bench install clean tools
+# make V=1 shows the commands themselves.
+Q   = $(if $(V),,@)
+say = @$(if $(V),:,printf '  %-5s %s\n' $(1) $(2))
+
+.PHONY: build run test test-servers unit spec integration lint fuzz bench install clean force
 
 build: $(BUILD)/agent
 
 run:
-	packaging/deps.sh build
-	$(MAKE) build
+	@packaging/deps.sh build
+	@$(MAKE) --no-print-directory build
 	$(BUILD)/agent start -f conf/local.lua
 
 test:
-	packaging/deps.sh build test
-	$(MAKE) $(BUILD)/agent $(UNITS) $(REPLAYS) $(HELPERS) $(BUILD)/tools/nsqd
-	BUILD=$(BUILD) tests/run.sh unit spec integration
+	@packaging/deps.sh build test
+	@$(MAKE) --no-print-directory $(BUILD)/agent $(UNITS) $(REPLAYS) $(HELPERS) build/tools/nsqd
+	@BUILD=$(BUILD) tests/run.sh unit spec integration
 
 test-servers:
-	packaging/deps.sh build test servers
-	$(MAKE) $(BUILD)/agent $(BUILD)/tools/nsqd
-	BUILD=$(BUILD) tests/run.sh servers
+	@packaging/deps.sh build test servers
+	@$(MAKE) --no-print-directory $(BUILD)/agent build/tools/nsqd
+	@BUILD=$(BUILD) tests/run.sh servers
 
 unit: $(UNITS) $(REPLAYS)
-	BUILD=$(BUILD) tests/run.sh unit
+	@BUILD=$(BUILD) tests/run.sh unit
 
 spec: $(BUILD)/agent
-	BUILD=$(BUILD) tests/run.sh spec
+	@BUILD=$(BUILD) tests/run.sh spec
 
-integration: $(BUILD)/agent $(HELPERS) $(BUILD)/tools/nsqd
-	BUILD=$(BUILD) tests/run.sh integration
+integration: $(BUILD)/agent $(HELPERS) build/tools/nsqd
+	@BUILD=$(BUILD) tests/run.sh integration
 
 lint:
-	packaging/deps.sh build test lint
+	@packaging/deps.sh build test lint
 	packaging/lint.sh
 
 fuzz:
-	packaging/deps.sh build fuzz
-	BUILD=$(BUILD) tests/fuzz/run.sh $(or $(SECONDS_EACH),30) $(FUZZERS)
+	@packaging/deps.sh build fuzz
+	@BUILD=$(BUILD) tests/fuzz/run.sh $(or $(SECONDS_EACH),30) $(FUZZERS)
 
 bench:
-	packaging/deps.sh build test bench
-	$(MAKE) $(BUILD)/agent $(BUILD)/tools/nsqd
-	BUILD=$(BUILD) tests/bench/run.sh
+	@packaging/deps.sh build test bench
+	@$(MAKE) --no-print-directory $(BUILD)/agent build/tools/nsqd
+	@BUILD=$(BUILD) tests/bench/run.sh
 
 install: build
 	install -D -m 0755 $(BUILD)/agent $(DESTDIR)$(PREFIX)/bin/agent
@@ -88,11 +92,13 @@ clean:
 	rm -rf build
 
 $(BUILD)/agent: $(OBJECTS) $(LUAOBJ)
-	$(LINK) -o $@ $^ $(LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(LINK) -o $@ $^ $(LIBS)
 
-$(BUILD)/%.o: %.c | $(BUILD)/headers
+$(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(COMPILE) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
 
 # The stamp changes only when git's answer does, so an unchanged version rebuilds nothing.
 STAMP = $(VERSION) $(COMMIT) $(BRANCH) $(BUILT)
@@ -102,32 +108,35 @@ $(BUILD)/src/host/version.o: $(BUILD)/stamp
 $(BUILD)/stamp: force
 	@mkdir -p $(@D); echo '$(STAMP)' | cmp -s - $@ || echo '$(STAMP)' >$@
 force:
-$(BUILD)/headers:
-	@mkdir -p $@
 
 # lua/agent/cli/init.lua is the module agent.cli, compiled with its line numbers for tracebacks.
 $(BUILD)/%.lua.o: %.lua
 	@mkdir -p $(@D)
-	luajit -bg -n $(subst /,.,$(patsubst %/init,%,$(<:lua/%.lua=%))) $< $@
+	$(call say,LUA,$<)
+	$(Q)luajit -bg -n $(subst /,.,$(patsubst %/init,%,$(<:lua/%.lua=%))) $< $@
 
 $(BUILD)/libcores.a: $(CORES:%.c=$(BUILD)/%.o)
-	$(AR) rcs $@ $^
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
 
 $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libcores.a
 	@mkdir -p $(@D)
-	$(COMPILE) -MMD -MP -o $@ $< $(BUILD)/libcores.a -lcmocka $(LIBDIR)/libuv_a.a $(PARSER) -ldl -lpthread
+	$(call say,CC,$<)
+	$(Q)$(COMPILE) -MMD -MP -o $@ $< $(BUILD)/libcores.a -lcmocka $(LIBDIR)/libuv_a.a $(PARSER) -ldl -lpthread
 
 $(BUILD)/tests/helpers/%: tests/helpers/%.c
 	@mkdir -p $(@D)
-	if pkg-config --exists fuse3; then \
+	$(call say,CC,$<)
+	$(Q)if pkg-config --exists fuse3; then \
 	  $(CC) -std=gnu11 $(WARN) $(CFLAGS) -D_GNU_SOURCE $$(pkg-config --cflags fuse3) -o $@ $< -lfuse3 -lpthread; fi
 
 $(BUILD)/tests/fuzz/replay_%: tests/fuzz/%.c tests/fuzz/replay.c $(BUILD)/libcores.a
 	@mkdir -p $(@D)
-	$(COMPILE) -MMD -MP -o $@ $^ $(LIBDIR)/libuv_a.a $(PARSER) -ldl -lpthread
+	$(call say,CC,$<)
+	$(Q)$(COMPILE) -MMD -MP -o $@ $^ $(LIBDIR)/libuv_a.a $(PARSER) -ldl -lpthread
 
 # The real nsqd, wherever a Go toolchain can be had; tests name what is missing otherwise.
-build/tools/nsqd build/asan/tools/nsqd: tests/tools/nsq/go.mod
+build/tools/nsqd: tests/tools/nsq/go.mod
 	@packaging/nsqd.sh $@
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

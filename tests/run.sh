@@ -25,8 +25,9 @@ for suite in "$@"; do
     case $suite in
     unit)
         for program in "$build"/tests/unit/test_* "$build"/tests/fuzz/replay_*; do
-            case $program in *.d) continue ;; esac
+            name=$(basename "$program")
             [ -x "$program" ] || continue
+            [ -e "tests/unit/$name.c" ] || [ -e "tests/fuzz/${name#replay_}.c" ] || continue # its source is gone
             CMOCKA_MESSAGE_OUTPUT=TAP "$program" >"$log/one" 2>>"$log/$suite.err"
             status=$?
             cat "$log/one" >>"$log/$suite.tap"
