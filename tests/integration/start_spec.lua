@@ -44,7 +44,7 @@ describe("agent start", function()
   it("publishes points of every group for every namespace, and ends on TERM with status 0", function()
     local agent = start(nil, { ["a.loda"] = {}, ["b.loda"] = {} })
     program.wait("points of every group's first run", 10, function()
-      return seen("agent.alive") and seen("mem.total") and seen("fs.space.total") and seen("net.sockets.used")
+      return seen("agent.alive") and seen("mem.total") and seen("kernel.files.max") and seen("net.sockets.used")
     end)
     local databases = {}
     for _, point in ipairs(points()) do

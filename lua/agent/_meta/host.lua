@@ -22,4 +22,8 @@ function host.exit(code) end
 ---@return number
 function host.take_stall() end
 
+--- Collects all garbage and gives back to the system what only the start needed: code pages, free heap.
+--- What is used again comes back by page faults. For a process that lives long.
+function host.trim() end
+
 return host
