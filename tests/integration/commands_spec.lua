@@ -176,3 +176,36 @@ describe("agent stop", function()
     assert.is_table(uv.fs_stat("/tmp"))
   end)
 end)
+
+describe("the log of a running agent", function()
+  before_each(function() folder, running = program.folder(), {} end)
+  after_each(function()
+    for _, child in ipairs(running) do
+      child.kill()
+      child.wait()
+    end
+    program.remove(folder)
+  end)
+
+  it("goes to agent.log, and into a new one after an external logrotate", function()
+    local child = started({ log = { logdir = folder .. "/log" } })
+    local path = folder .. "/log/agent.log"
+    program.wait("the first records", 5, function() return (program.read(path) or ""):find(" started ", 1, true) end)
+    assert(uv.fs_rename(path, path .. ".old"))
+    child.kill("sigterm")
+    assert.equal(0, child.wait(6))
+    assert.truthy(program.read(path):find(" stopping ", 1, true))
+    assert.is_nil(program.read(path .. ".old"):find(" stopping ", 1, true))
+    assert.equal("", child.output)
+  end)
+
+  it("holds up neither the agent nor its end when its disk does not answer", function()
+    assert.equal(0, os.execute("mkfifo '" .. folder .. "/agent.log'")) -- nobody reads: open() waits for ever
+    local child = started({ log = { logdir = folder } })
+    assert.equal(200, select(2, program.curl(folder, "/me/ns")))
+    local began = uv.hrtime()
+    child.kill("sigterm")
+    assert.equal(0, child.wait(8))
+    assert.is_true(uv.hrtime() - began < 5e9)
+  end)
+end)
