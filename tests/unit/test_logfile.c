@@ -177,6 +177,12 @@ static void an_external_rename_or_removal_is_noticed(void **state) {
     say(f, "again\n");
     settle();
     assert_holds(0, "again\n");
+    assert_int_equal(rename(path, moved), 0);
+    fclose(fopen(path, "w")); /* logrotate's `create` */
+    say(f, "new\n");
+    settle();
+    assert_holds(1, "again\n");
+    assert_holds(0, "new\n");
     logfile_close(f);
 }
 
