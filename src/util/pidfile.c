@@ -149,6 +149,15 @@ static bool wait_until_gone(int pidfd, const char *path, pid_t pid, uint64_t end
     }
 }
 
+/* Under its lock: it may be another agent's by now. */
+static void remove_file(const char *path) {
+    int fd = -1;
+    pid_t other = 0;
+    if (pidfile_acquire(path, &fd, &other) == PIDFILE_OK) {
+        pidfile_release(path, fd);
+    }
+}
+
 enum pidfile_stop pidfile_stop(const char *path, int signal, int deadline_ms, pid_t *pid,
                                enum pidfile_answer *answer) {
     uint64_t end = clock_mono_ns() + (uint64_t)deadline_ms * 1000000;
@@ -172,6 +181,9 @@ enum pidfile_stop pidfile_stop(const char *path, int signal, int deadline_ms, pi
     bool gone = rc == 0 ? wait_until_gone(pidfd, path, *pid, end) : why == ESRCH;
     if (pidfd >= 0) {
         close(pidfd);
+    }
+    if (gone) {
+        remove_file(path);
     }
     errno = why;
     return gone ? PIDFILE_STOPPED : rc == 0 ? PIDFILE_STILL_THERE : PIDFILE_NO_SIGNAL;

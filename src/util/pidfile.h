@@ -32,7 +32,8 @@ enum pidfile_stop {
     PIDFILE_STILL_THERE  /* signalled, but alive after the deadline */
 };
 
-/* Sends the signal to the holder and blocks until it has ended, at most so long. */
+/* Sends the signal to the holder and blocks until it has ended, at most so long; then removes the
+ * file. */
 enum pidfile_stop pidfile_stop(const char *path, int signal, int deadline_ms, pid_t *pid,
                                enum pidfile_answer *answer);
 

@@ -154,6 +154,7 @@ static void stop_returns_when_the_holder_has_ended(void **state) {
     enum pidfile_answer answer = PIDFILE_OK;
     assert_int_equal(pidfile_stop(path, SIGTERM, 5000, &pid, &answer), PIDFILE_STOPPED);
     assert_int_equal(pid, child);
+    assert_int_equal(access(path, F_OK), -1);
     int status = 0;
     assert_int_equal(waitpid(child, &status, WNOHANG), child);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);

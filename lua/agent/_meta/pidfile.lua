@@ -19,7 +19,7 @@ function pidfile.acquire(path) end
 ---@return integer|nil, string|nil message, string|nil code "ENOENT", "STALE", "HELD" (just starting), …
 function pidfile.holder(path) end
 
---- Sends TERM to the holder and waits until it has ended. Blocks: for the command line alone.
+--- Sends TERM to the holder, waits until it has ended and removes the file. Blocks: for the command line alone.
 ---@param path string
 ---@param deadline_ms integer|nil default 10000
 ---@return integer|nil pid that has ended, string|nil message, string|nil code as holder(), "TIMEOUT", "EPERM", …

@@ -45,17 +45,17 @@ describe("the configuration's schema", function()
 
   it("reads durations and sizes with units", function()
     local conf = assert(config.validate({
-      agent = { mountdeadline = "1500ms", mininterval = "1m", intervals = { cpu = "30s", FS = 60 } },
-      output = { maxmemory = "64MiB", maxsize = "100MB", ack = 2.5, spoolage = "2d" },
+      agent = { mountdeadline = "1500ms", mininterval = "1m", intervals = { cpu = "30s", FS = 60, DISK = "1d" } },
+      output = { maxmemory = "64MiB", maxsize = "100MB", ack = 2.5 },
       log = { logrotatesize = 104857600, loglevel = "warning", format = "json" },
     }))
     assert.equal(1.5, conf.agent.mountdeadline)
     assert.equal(60, conf.agent.mininterval)
-    assert.same({ CPU = 30, FS = 60 }, conf.agent.intervals)
+    assert.same({ CPU = 30, FS = 60, DISK = 86400 }, conf.agent.intervals)
     assert.equal(67108864, conf.output.maxmemory)
     assert.equal(1e8, conf.output.maxsize)
     assert.equal(2.5, conf.output.ack)
-    assert.equal(172800, conf.output.spoolage)
+    assert.equal(86400, conf.agent.intervals.DISK)
     assert.equal(104857600, conf.log.logrotatesize)
     assert.equal("WARNING", conf.log.loglevel)
   end)
