@@ -9,19 +9,25 @@ packages_of() {
         lua-cjson lua-lpeg "$(http_parser)" ;;
     test) echo libcmocka-dev lua-busted curl procps fuse3 libfuse3-dev ;;
     lint) echo clang clang-tidy clang-format cppcheck lua-check luarocks shellcheck ;;
-    fuzz) echo clang libclang-rt-14-dev ;;
+    fuzz) echo clang libclang-rt-dev ;;
+    servers) echo chrony ;;
     bench) echo collectd-core prometheus-node-exporter linux-perf strace ;;
     *) echo "deps.sh: unknown set $1" >&2; exit 64 ;;
     esac
 }
 
-# Debian 13 has llhttp, Debian 12 its ancestor http-parser.
-http_parser() {
-    if apt-cache show libllhttp-dev >/dev/null 2>&1; then echo libllhttp-dev; else echo libhttp-parser-dev; fi
-}
-
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+known() {
+    apt-cache show "$1" >/dev/null 2>&1
+}
+
+# Debian 13 has llhttp, Debian 12 its ancestor http-parser. A machine without package lists knows neither.
+http_parser() {
+    known libllhttp-dev || known libhttp-parser-dev || as_root apt-get update -q >/dev/null 2>&1 </dev/null || true
+    if known libllhttp-dev; then echo libllhttp-dev; else echo libhttp-parser-dev; fi
 }
 
 missing=
@@ -34,7 +40,6 @@ done
 
 command -v apt-get >/dev/null || { echo "deps.sh: no apt-get here; install:$missing" >&2; exit 1; }
 echo "installing:$missing"
-export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
@@ -54,7 +59,7 @@ disable_services() {
 
 # shellcheck disable=SC2086
 install() {
-    as_root apt-get install -y -q --no-install-recommends $missing >"$log" 2>&1 </dev/null
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing >"$log" 2>&1 </dev/null
 }
 install || { as_root apt-get update -q >"$log" 2>&1 </dev/null && install; } || {
     tail -n 3 "$log" >&2
