@@ -60,7 +60,8 @@ static void tell_repeats(void) {
                                 .message = {message, (size_t)n}};
     char body[1024];
     the.repeats = 0;
-    emit(body, logline_body(the.format, &record, body, sizeof body));
+    size_t len = logline_body(the.format, &record, body, sizeof body);
+    emit(body, len);
 }
 
 static bool folded(const char *body, size_t n) {

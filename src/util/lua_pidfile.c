@@ -7,7 +7,7 @@
 
 #include "util/pidfile.h"
 
-static const char type_name[] = "host.pidfile";
+static const char type_name[] = "host.pidfile.lock";
 
 struct lock {
     int fd;     /* -1: released */

@@ -107,7 +107,8 @@ static void a_failed_start_says_where_and_leaves_nothing(void **state) {
     const char *step = NULL;
     o.plan.cwd = "/nowhere";
     pid_t children[8];
-    while (waitpid(-1, NULL, WNOHANG) > 0) { /* orphans of the test before, which its room left dead */
+    while (waitpid(-1, NULL, WNOHANG) >
+           0) { /* orphans of the test before, which its room left dead */
     }
     assert_null(exec_start(f->room, &o, &events, NULL, &error, &step));
     assert_int_equal(error, ENOENT);

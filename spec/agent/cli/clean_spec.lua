@@ -4,8 +4,8 @@ local uv = require("luv")
 
 describe("agent stop -m clean", function()
   it("refuses what could be more than the agent's own directory", function()
-    local dangerous = { "/", "//", "/usr", "/var", "/home", "/home/someone", "/usr/local", "/usr/local/", "/usr//local", "/data",
-      "/var/lib", "/var/log", "/etc/agent", "/tmp", "/root", "/dev/shm", "/proc/1", "/sys/fs", "run/state",
+    local dangerous = { "/", "//", "/usr", "/var", "/home", "/home/someone", "/usr/local", "/usr/local/", "/usr//local",
+      "/data", "/var/lib", "/var/log", "/etc/agent", "/tmp", "/root", "/dev/shm", "/proc/1", "/sys/fs", "run/state",
       "", ".", "..", "/var/lib/../x", "/var/lib/agent/..", "/var/./agent", "/usr/lib" }
     for _, path in ipairs(dangerous) do assert.is_string(clean.danger(path), path) end
   end)
