@@ -64,6 +64,18 @@ describe("host.http", function()
     assert.matches("GET /end \n$", client.received)
   end)
 
+  it("answers others in the middle of a long pipeline", function()
+    local _, to = serve()
+    local greedy, other = raw.connect(to), raw.connect(to)
+    greedy:send(("GET / HTTP/1.1\r\n" .. H .. "\r\n"):rep(1500))
+    other:send("GET /other HTTP/1.0\r\n\r\n"):until_closed()
+    loop.wait(function() return #seen == 1501 end, "the pipeline")
+    local position
+    for i, request in ipairs(seen) do position = request.path == "/other" and i or position end
+    assert.is_true(position < 500, "its turn came as number " .. position)
+    greedy:close()
+  end)
+
   it("answers HEAD with the length and without the body", function()
     local _, to = serve()
     local answer = raw.connect(to):send("HEAD / HTTP/1.0\r\n\r\n"):until_closed()
@@ -104,6 +116,17 @@ describe("host.http", function()
       client:close()
     end
     assert.same({}, seen)
+  end)
+
+  it("lets a client that reads late have its refusal", function()
+    local server, to = serve({ body = 1000 })
+    local client = raw.connect(to)
+    client.handle:read_stop()
+    client:send("POST / HTTP/1.1\r\n" .. H .. "Content-Length: 300000\r\n\r\n" .. ("x"):rep(300000))
+    loop.wait(function() return server:counters().refused == 1 end, "the refusal")
+    for _ = 1, 20 do uv.run("nowait") end
+    assert.matches("body too large\n$", client:read():until_closed())
+    assert.is_nil(client.reset)
   end)
 
   it("answers malformed requests with a status and closes, however they are sliced", function()
@@ -272,9 +295,11 @@ describe("host.http", function()
     local clients = {}
     for i = 1, 2 do
       clients[i] = raw.connect(to)
-      clients[i]:send("POST / HTTP/1.1\r\n" .. H .. "Transfer-Encoding: chunked\r\n\r\n1ffff\r\n" .. ("x"):rep(131000))
-      loop.wait(function() return server:counters().memory >= i * 131000 or #clients[i]:statuses() > 0 end)
+      clients[i]:send("POST / HTTP/1.1\r\n" .. H .. "Transfer-Encoding: chunked\r\n\r\n27100\r\n"
+        .. ("x"):rep(159999))
+      loop.wait(function() return server:counters().memory >= 159999 and (i == 1 or clients[i].closed) end)
     end
+    assert.same({ 503 }, clients[2]:statuses())
     local late = raw.connect(to)
     late:send("POST / HTTP/1.1\r\n" .. H .. "Content-Length: 200000\r\n\r\n")
     assert.matches("503 .*Retry%-After", late:until_closed())

@@ -11,10 +11,7 @@ function M.connect(to)
   self.handle = to.path and uv.new_pipe(false) or uv.new_tcp()
   local function on_connect(err)
     self.connected, self.failed = not err, err
-    if err then return end
-    self.handle:read_start(function(failed, chunk)
-      if chunk then self.received = self.received .. chunk else self.closed, self.reset = true, failed end
-    end)
+    if not err then self:read() end
   end
   if to.path then
     self.handle:connect(to.path, on_connect)
@@ -22,6 +19,14 @@ function M.connect(to)
     self.handle:connect("127.0.0.1", to.port, on_connect)
   end
   loop.wait(function() return self.connected or self.failed end, "the connection")
+  return self
+end
+
+--- Begins to read; connect() has done so already.
+function M:read()
+  self.handle:read_start(function(err, chunk)
+    if chunk then self.received = self.received .. chunk else self.closed, self.reset = true, err end
+  end)
   return self
 end
 

@@ -128,6 +128,8 @@ static const struct one_case cases[] = {
      "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n", 400, NULL},
     {"chunk end with a bare LF",
      "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\n0\r\n\r\n", 400, NULL},
+    {"chunk end without CR",
+     "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n3\r\nabcX\n0\r\n\r\n", 400, NULL},
     {"trailer with a bare LF",
      "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n0\r\nA: b\n\r\n", 400, NULL},
 };
