@@ -24,8 +24,8 @@ end
 
 --- Begins to read; connect() has done so already.
 function M:read()
-  self.handle:read_start(function(err, chunk)
-    if chunk then self.received = self.received .. chunk else self.closed, self.reset = true, err end
+  self.handle:read_start(function(_, chunk)
+    if chunk then self.received = self.received .. chunk else self.closed = true end
   end)
   return self
 end

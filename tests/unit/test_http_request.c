@@ -79,6 +79,8 @@ static const struct one_case cases[] = {
     {"folded header", "GET / HTTP/1.1\r\n" H "A: b\r\n c\r\n\r\n", 400, NULL},
     {"space before the first header", "GET / HTTP/1.1\r\n Host: x\r\n\r\n", 400, NULL},
     {"bare LF", "GET / HTTP/1.1\n" H "\n", 400, NULL},
+    {"bare LF behind a header", "GET / HTTP/1.1\r\nHost: x\nA: b\r\n\r\n", 400, NULL},
+    {"nothing but bare LF", "GET / HTTP/1.0\n\n", 400, NULL},
     {"bare CR", "GET / HTTP/1.1\r\nHost: x\rA: b\r\n\r\n", 400, NULL},
     {"header without colon", "GET / HTTP/1.1\r\n" H "abc\r\n\r\n", 400, NULL},
     {"header without name", "GET / HTTP/1.1\r\n" H ": b\r\n\r\n", 400, NULL},
