@@ -1,5 +1,4 @@
 -- The output `nsq` against a real nsqd.
-local uv = require("luv")
 local loop = require("loop")
 local nsqd = require("nsqd")
 local nsq = require("agent.publish.nsq")
@@ -60,10 +59,11 @@ local function close(output)
   loop.wait(function() return closed end, "the output to close")
 end
 
-local function open(servers, env)
-  env = env or {}
-  env.clock = require("host.clock")
-  return assert(nsq.new({ servers = servers }, env))
+local opened
+
+local function open(servers)
+  opened = assert(nsq.new({ servers = servers }, { clock = require("host.clock") }))
+  return opened
 end
 
 local function expect_equal_sets(wanted, got)
@@ -80,6 +80,13 @@ local function sent(messages)
 end
 
 describe("output nsq with a real nsqd", function()
+  after_each(function()
+    if opened then close(opened) end
+    opened = nil
+    nsqd.stop_all()
+    loop.drain()
+  end)
+
   for _, kind in ipairs({ "tcp", "http", "bare" }) do
     with_nsqd("publishes 1000 messages over " .. kind .. " that read back equal", function()
       local server = nsqd.start()
@@ -96,9 +103,6 @@ describe("output nsq with a real nsqd", function()
       assert.are.equal(0, output:status().inflight)
       assert.are.equal(0, #run.failures)
       expect_equal_sets(sent(messages), server:read("collect.web.shop.loda", 1001))
-      close(output)
-      server:stop()
-      loop.drain()
     end)
   end
 
@@ -117,9 +121,6 @@ describe("output nsq with a real nsqd", function()
       for _, message in ipairs(server:read("collect.a", 3000)) do got[message] = true end
       for _, message in ipairs(sent(messages)) do assert.is_true(got[message]) end
       assert.is_true(output:status().reconnects >= 1)
-      close(output)
-      server:stop()
-      loop.drain()
     end)
   end
 
@@ -135,10 +136,6 @@ describe("output nsq with a real nsqd", function()
     local after = publish(output, batches("collect.b", numbered(50, "after"), 10))
     loop.wait(function() return after.acknowledged == 5 end, "acknowledgements by the other")
     expect_equal_sets(sent(numbered(50, "after")), second:read("collect.b", 50))
-    close(output)
-    one:stop()
-    two:stop()
-    loop.drain()
   end)
 
   for _, kind in ipairs({ "tcp", "http" }) do
@@ -156,9 +153,6 @@ describe("output nsq with a real nsqd", function()
       assert.are.equal(1, output:status().dropped_messages)
       table.remove(messages, 23)
       expect_equal_sets(sent(messages), server:read("collect.c", 39))
-      close(output)
-      server:stop()
-      loop.drain()
     end)
   end
 
@@ -173,9 +167,5 @@ describe("output nsq with a real nsqd", function()
     loop.wait(function() return result end, "the answer", 15000)
     assert.are.equal("acknowledged", result)
     expect_equal_sets(sent(messages), server:read("collect.d", 9))
-    close(output)
-    server:stop()
-    loop.drain()
-    assert.is_false(uv.loop_alive())
   end)
 end)

@@ -2,7 +2,7 @@
 local uv = require("luv")
 local loop = require("loop")
 
-local M = {}
+local M = { running = {} }
 local server = {}
 server.__index = server
 
@@ -36,12 +36,14 @@ local function reachable(port)
 end
 
 function server:launch()
-  local options = { args = { "--data-path=" .. self.directory, "--tcp-address=127.0.0.1:" .. self.tcp_port,
+  -- It ends with the tests, however they end.
+  local options = { args = { "--pdeathsig", "KILL", os.getenv("NSQD"),
+    "--data-path=" .. self.directory, "--tcp-address=127.0.0.1:" .. self.tcp_port,
     "--http-address=127.0.0.1:" .. self.http_port, "--broadcast-address=127.0.0.1", "--log-level=error",
     unpack(self.arguments) } }
   local pid
   self.running = true
-  self.process, pid = uv.spawn(os.getenv("NSQD"), options, function()
+  self.process, pid = uv.spawn("setpriv", options, function()
     self.running = false
   end)
   assert(self.process, pid)
@@ -57,6 +59,7 @@ function M.start(arguments)
     directory = assert(uv.fs_mkdtemp((os.getenv("TMPDIR") or "/tmp") .. "/nsqd-XXXXXX")),
     tcp_port = loop.free_port(), http_port = loop.free_port(), arguments = arguments or {},
   }, server)
+  M.running[self] = true
   self:launch()
   return self
 end
@@ -76,7 +79,13 @@ function server:stop()
     uv.fs_unlink(self.directory .. "/" .. name)
   end
   assert(uv.fs_rmdir(self.directory))
+  M.running[self] = nil
   uv.run("nowait")
+end
+
+--- Stops what a failed test has left; for after_each.
+function M.stop_all()
+  for self in pairs(M.running) do self:stop() end
 end
 
 -- Takes whole frames off `input`; answers heartbeats, finishes messages. Returns the rest.
