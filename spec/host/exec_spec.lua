@@ -22,6 +22,15 @@ end
 
 local function alive(pid) return uv.kill(pid, 0) == 0 end
 
+-- Not even a zombie counts.
+local function running(pid)
+  local file = io.open(("/proc/%d/stat"):format(pid))
+  if not file then return false end
+  local state = file:read("*a"):match("%) (%a)")
+  file:close()
+  return state ~= "Z" and state ~= "X"
+end
+
 local function open_files()
   local n, dir = 0, uv.fs_scandir("/proc/self/fd")
   while uv.fs_scandir_next(dir) do n = n + 1 end
@@ -170,7 +179,7 @@ describe("host.exec", function()
     local r = sh("trap '' TERM; while :; do sleep 60; done", { deadline_ms = 50, grace_ms = 100 })
     assert.is_true(r.timed_out)
     assert.equal(9, r.signal)
-    assert.is_true(r.duration_ms >= 150 and r.duration_ms < 10000)
+    assert.is_true(r.duration_ms >= 140 and r.duration_ms < 10000)
   end)
 
   it("kills the whole group, and what left it with setsid", function()
@@ -197,13 +206,34 @@ describe("host.exec", function()
     wait.until_true(function() return children() == "" end)
   end)
 
+  it("kills group and descendants at once even while others run, but spares what may be theirs", function()
+    local result
+    local other = exec.run({ argv = { "/bin/sleep", "70" } }, function(r) result = r end)
+    local r = sh("sleep 71 & echo $!", { grace_ms = 50 })
+    wait.until_true(function() return not running(tonumber(r.stdout)) end, 2000)
+    r = sh("setsid sleep 72 & echo $!; trap '' TERM; wait; wait", { deadline_ms = 100, grace_ms = 50 })
+    assert.equal(9, r.signal)
+    wait.until_true(function() return not running(tonumber(r.stdout)) end, 2000)
+    r = sh("setsid sleep 73 >/dev/null 2>&1 & echo $!; " -- and until it has left our group:
+      .. "while read _ _ _ _ g _ < /proc/$!/stat && [ $g != $! ]; do :; done")
+    local orphan = tonumber(r.stdout)
+    sh("exit 0")
+    assert.is_true(running(orphan)) -- it might be the first one's
+    other:kill("KILL")
+    wait.until_true(function() return result and not running(orphan) end)
+  end)
+
   it("spares processes of our own that it did not start", function()
-    local other
-    other = uv.spawn("/bin/sleep", { args = { "65" } }, function() other:close() end)
+    local other, ended
+    other = uv.spawn("/bin/sleep", { args = { "65" } }, function()
+      ended = true
+      other:close()
+    end)
     sh("setsid sleep 0.01 & exit 0")
-    assert.is_true(alive(other:get_pid()))
+    sh("sleep 0.05") -- time to die in, had it been killed
+    assert.is_true(running(other:get_pid()))
     other:kill("sigkill")
-    wait.until_true(function() return children() == "" end)
+    wait.until_true(function() return ended and children() == "" end)
   end)
 
   it("cuts a flood of output at its cap, and reads the rest away", function()
