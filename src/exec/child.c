@@ -108,7 +108,6 @@ void exec_kill(struct exec_child *c, bool at_once) {
     if (at_once) {
         c->stage = KILLED;
         family_signal(c->member.pid, SIGKILL);
-        kill(-c->member.pid, SIGKILL);
         next_step(c, c->grace_ms > KILL_WAIT_MS ? c->grace_ms : KILL_WAIT_MS);
         return;
     }
@@ -312,7 +311,6 @@ void exec_room_close(struct exec_room *room) {
     while (room->first) {
         struct exec_child *c = (struct exec_child *)room->first;
         family_signal(c->member.pid, SIGKILL);
-        kill(-c->member.pid, SIGKILL);
         c->events = (struct exec_events){0};
         c->reported = true;
         room_leave(room, &c->member);

@@ -81,15 +81,18 @@ bool family_read_stat(pid_t pid, struct family_stat *st) {
     return family_parse_stat(text, st);
 }
 
+/* Found first and signalled last: a parent that lives while its children die would act upon it. */
 void family_signal(pid_t pid, int sig) {
-    pid_t *all = malloc(FAMILY_MAX * sizeof *all);
-    if (!all) {
+    if (pid <= 1) { /* kill(-1) means everybody */
         return;
     }
-    int n = family_children(pid, all, FAMILY_MAX);
+    pid_t *all = malloc(FAMILY_MAX * sizeof *all);
+    int n = all ? family_children(pid, all, FAMILY_MAX) : 0;
     for (int i = 0; i < n; i++) {
         n += family_children(all[i], all + n, FAMILY_MAX - n);
     }
+    kill(pid, sig);
+    kill(-pid, sig);
     for (int i = 0; i < n; i++) {
         kill(all[i], sig);
     }

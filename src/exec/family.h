@@ -29,7 +29,7 @@ bool family_read_stat(pid_t pid, struct family_stat *st);
 /* The same for text that was read already: a program's name may hold blanks and parentheses. */
 bool family_parse_stat(const char *text, struct family_stat *st);
 
-/* Sends `sig` to all that descend from `pid`, not to itself. */
+/* Sends `sig` to `pid`, to the group that it leads, and to all that descend from it. */
 void family_signal(pid_t pid, int sig);
 
 /* Now, as family_stat.start counts it. */

@@ -87,7 +87,6 @@ static bool settle_orphan(const struct exec_room *room, pid_t pid) {
     }
     if (getpid() != 1 && !may_have_living_origin(room, &st)) {
         family_signal(pid, SIGKILL);
-        kill(st.group == pid ? -pid : pid, SIGKILL);
     }
     return true;
 }
