@@ -65,6 +65,22 @@ describe("a minute of messages", function()
     server:stop()
   end)
 
+  it("collected while nsqd was away arrives when it is back", function()
+    server:halt("sigkill")
+    local folder = start({ name = "nsq", servers = { "tcp://127.0.0.1:" .. server.tcp_port } })
+    program.ready(folder, agents[1])
+    program.wait("messages that wait", 20, function()
+      return cjson.decode((program.curl(folder, "/me/status"))).outbox.messages >= 8
+    end)
+    server:launch()
+    local kinds = {}
+    for _, message in ipairs(server:read("collect.test.loda", 8, 30000)) do
+      kinds[cjson.decode(message).points[1].measurement] = true
+    end
+    assert.is_true(kinds["agent.alive"])
+    assert.is_true(kinds["mem.total"])
+  end)
+
   for _, scheme in ipairs({ "tcp", "http" }) do
     it("read back from nsqd over " .. scheme .. " equals what the file output wrote", function()
       local port = scheme == "tcp" and server.tcp_port or server.http_port

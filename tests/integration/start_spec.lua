@@ -125,6 +125,22 @@ describe("agent start", function()
     assert.matches("agent.listen", agent.output)
   end)
 
+  it("ends on TERM within five seconds even when nobody takes its messages", function()
+    local peer = uv.new_tcp() -- accepts and never answers
+    peer:bind("127.0.0.1", 0)
+    peer:listen(8, function() end)
+    local agent = start({ output = { name = "nsq", path = nil,
+      servers = { "tcp://127.0.0.1:" .. peer:getsockname().port } } })
+    program.ready(folder, agent)
+    program.wait("messages that wait", 10, function()
+      return cjson.decode((program.curl(folder, "/me/status"))).outbox.messages > 0
+    end)
+    agent.kill("sigterm")
+    assert.equal(0, agent.wait(5))
+    assert.matches("before everything was acknowledged", agent.output)
+    peer:close()
+  end)
+
   it("goes on when the output can't write, and delivers later", function()
     local agent = start({ output = { path = folder .. "/later/points" } })
     program.ready(folder, agent)
