@@ -14,6 +14,8 @@ BUILT   := $(shell git log -1 --format=%cd --date=format:%Y-%m-%d_%H:%M:%S 2>/de
 LUAINC   = $(shell pkg-config --variable=includedir luajit)
 LIBDIR   = $(shell pkg-config --variable=libdir libuv)
 LLHTTP  := $(wildcard /usr/include/llhttp.h)
+# Debian 13 calls it libuv.a, Debian 12 libuv_a.a.
+LIBUV    = $(firstword $(wildcard $(LIBDIR)/libuv_a.a $(LIBDIR)/libuv.a))
 PARSER   = $(if $(LLHTTP),-lllhttp,-lhttp_parser)
 WARN     = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes
 CFLAGS  ?= -O2 -g
@@ -21,7 +23,7 @@ CPPFLAGS = -Isrc -isystem $(LUAINC) -isystem /usr/include/lua5.1 -D_GNU_SOURCE $
 COMPILE  = $(CC) -std=gnu11 $(WARN) $(CFLAGS) $(SANITIZE) $(CPPFLAGS) -fdata-sections -ffunction-sections
 
 # What a process needs is linked in: a shared library costs private pages in every process.
-LIBS     = $(LIBDIR)/libluajit-5.1.a $(LIBDIR)/liblua5.1-luv.a $(LIBDIR)/libuv_a.a -Wl,-Bstatic $(PARSER) -Wl,-Bdynamic \
+LIBS     = $(LIBDIR)/libluajit-5.1.a $(LIBDIR)/liblua5.1-luv.a $(LIBUV) -Wl,-Bstatic $(PARSER) -Wl,-Bdynamic \
            -lm -ldl -lpthread
 LINK     = $(CC) $(CFLAGS) $(SANITIZE) $(if $(SANITIZER),,-static-libgcc) -Wl,-E -Wl,--gc-sections -Wl,-z,relro,-z,now
 
@@ -122,7 +124,7 @@ $(BUILD)/libcores.a: $(CORES:%.c=$(BUILD)/%.o)
 $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libcores.a
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(COMPILE) -MMD -MP -o $@ $< $(BUILD)/libcores.a -lcmocka $(LIBDIR)/libuv_a.a $(PARSER) -ldl -lpthread
+	$(Q)$(COMPILE) -MMD -MP -o $@ $< $(BUILD)/libcores.a -lcmocka $(LIBUV) $(PARSER) -ldl -lpthread
 
 $(BUILD)/tests/helpers/%: tests/helpers/%.c
 	@mkdir -p $(@D)
@@ -133,7 +135,7 @@ $(BUILD)/tests/helpers/%: tests/helpers/%.c
 $(BUILD)/tests/fuzz/replay_%: tests/fuzz/%.c tests/fuzz/replay.c $(BUILD)/libcores.a
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(COMPILE) -MMD -MP -o $@ $^ $(LIBDIR)/libuv_a.a $(PARSER) -ldl -lpthread
+	$(Q)$(COMPILE) -MMD -MP -o $@ $^ $(LIBUV) $(PARSER) -ldl -lpthread
 
 # The real nsqd, wherever a Go toolchain can be had; tests name what is missing otherwise.
 build/tools/nsqd: tests/tools/nsq/go.mod

@@ -2,7 +2,7 @@ rockspec_format = "3.0"
 package = "agent"
 version = "scm-1"
 source = { url = "git+https://git.example.org/agent.git" }
-description = { summary = "A Lua-scripted host-monitoring agent" }
+description = { summary = "A Lua-scripted host-monitoring agent", license = "unspecified" }
 supported_platforms = { "linux" }
 dependencies = { "lua == 5.1", "lua-cjson", "luv" }
 test_dependencies = { "busted" }
