@@ -71,7 +71,8 @@ int fs_write(const char *path, const char *name, const char *text, size_t len) {
         if (close(fd) < 0 && why == 0) {
             why = errno;
         }
-        if (unlinkat(dir, name, 0) < 0 && why == 0) {
+        /* ENOENT: another agent probes at the same time and took ours for a left-over. */
+        if (unlinkat(dir, name, 0) < 0 && errno != ENOENT && why == 0) {
             why = errno;
         }
     }
