@@ -73,28 +73,40 @@ function M:head(ns)
   return head
 end
 
---- Publishes metrics under each of the namespaces. done(err), where given, is called once: nil when the
---- output has acknowledged all of it, err.code "full" when the outbox takes no more.
-function M:emit(namespaces, metrics, done)
+--- Metrics as the bodies of messages; points that can't be published are left out and counted.
+function M:encode(metrics)
   local bodies, dropped = points.encode(metrics, hostname(), clock.wall())
   count(self.points_dropped, dropped)
-  local messages = #namespaces * #bodies
-  if messages == 0 then return done and done() end
-  local answer = done and after_all(messages, done)
+  return bodies
+end
+
+--- Publishes metrics under each of the namespaces; what the outbox has no room for is dropped and logged.
+function M:emit(namespaces, metrics)
+  local bodies = self:encode(metrics)
   for _, ns in ipairs(namespaces) do
     for _, body in ipairs(bodies) do
-      local ok, why = self.outbox:put(namespace.topic(ns), self:head(ns), body, answer)
-      if not ok then
-        log.error("outbox", "no room; the message is dropped", { ns = ns, reason = why })
-        if answer then answer({ code = why, message = "the queue is full" }) end
-      end
+      local ok, why = self.outbox:put(namespace.topic(ns), self:head(ns), body)
+      if not ok then log.error("outbox", "no room; the message is dropped", { ns = ns, reason = why }) end
     end
   end
   self.outbox:pump()
 end
 
--- The same, answered within conf.output.ack seconds whatever the output does.
-function M:emit_acknowledged(ns, metrics, done)
+local function size_of(bodies, head)
+  local bytes = 0
+  for _, body in ipairs(bodies) do bytes = bytes + #head + #body end
+  return bytes
+end
+
+--- Publishes bodies under a namespace, all of them or none. done(err) is called once: nil when the output has
+--- acknowledged all, err.code "full" when there is no room, "timeout" after conf.output.ack seconds.
+function M:publish(ns, bodies, done)
+  if #bodies == 0 then return done() end
+  local topic, head = namespace.topic(ns), points.head(ns)
+  if not self.outbox:fits(#bodies, size_of(bodies, head)) then
+    self.outbox:drop("full", #bodies)
+    return done({ code = "full", message = "the queue is full" })
+  end
   local waiting
   local function answer(err)
     if not waiting then return end
@@ -105,7 +117,9 @@ function M:emit_acknowledged(ns, metrics, done)
   waiting = timer.after(self.conf.output.ack, function()
     answer({ code = "timeout", message = "not acknowledged in time; it stays queued and may still arrive" })
   end)
-  self:emit({ ns }, metrics, answer)
+  local acknowledged = after_all(#bodies, answer)
+  for _, body in ipairs(bodies) do self.outbox:put(topic, head, body, acknowledged) end
+  self.outbox:pump()
 end
 
 local function environment(self)
@@ -205,7 +219,8 @@ function M:start(callback)
     namespaces = function() return self.registry:namespaces() end,
     traffic = function() return traffic(self) end,
     update = function(done) self:update(done) end,
-    emit = function(ns, metrics, done) self:emit_acknowledged(ns, metrics, done) end,
+    encode = function(metrics) return self:encode(metrics) end,
+    publish = function(ns, bodies, done) self:publish(ns, bodies, done) end,
     log = log,
   })
   if not server then return callback({ code = "listen", message = why }) end

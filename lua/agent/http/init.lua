@@ -56,7 +56,7 @@ end
 
 --- Listens on conf.agent.listen and conf.agent.socket ("" = not there). deps: what the rooms hand in:
 ---   status() → table, namespaces() → array, traffic() → metrics or nil, update(callback),
----   emit(ns, metrics, done), log, and, for specs, later(fn)
+---   encode(metrics) → bodies, publish(ns, bodies, done), log, and, for specs, later(fn)
 --- Returns the server, or nil and a sentence naming what can't be bound.
 function M.start(conf, deps)
   local self = setmetatable({}, Server)

@@ -59,6 +59,11 @@ local function ask(self, topic)
   self.waiting[#self.waiting + 1] = topic
 end
 
+--- Whether so many messages of so many bytes together would be taken now.
+function M:fits(messages, bytes)
+  return self.bytes + bytes <= self.max_bytes and self.messages + messages <= self.max_messages
+end
+
 --- Takes the message `head .. body` for a topic. Returns true, or nil and "full" when the bounds are
 --- reached (the caller still has it). `done(err)` is called once: nil when the output has it.
 ---@param topic string
@@ -67,7 +72,7 @@ end
 ---@param done? fun(err: table?)
 function M:put(topic, head, body, done)
   local size = #head + #body
-  if self.bytes + size > self.max_bytes or self.messages >= self.max_messages then
+  if not self:fits(1, size) then
     self:drop("full")
     return nil, "full"
   end

@@ -3,13 +3,14 @@ local new_router = require("agent.http.router").new
 
 local BAD_NAME = "invalid metric name, just allow 0-9 a-z A-Z - _ ."
 
--- A router with /post on it; what was emitted is in box.sent, box.finish answers when box.hold.
+-- A router with /post on it; what was published is in box.sent, box.finish answers when box.hold.
 local function setup(namespaces)
   local box = { sent = {}, turns = 0 }
   local router = new_router()
   require("agent.http.post").register(router, "POST", {
     namespaces = function() return namespaces or { "web.shop.loda" } end,
-    emit = function(ns, metrics, done)
+    encode = function(metrics) return metrics end, -- a body for each metric
+    publish = function(ns, metrics, done)
       table.insert(box.sent, { ns = ns, metrics = metrics })
       if box.hold then box.finish = done else done(box.err) end
     end,

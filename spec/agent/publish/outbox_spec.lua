@@ -46,6 +46,17 @@ local function bodies(batch)
 end
 
 describe("the outbox", function()
+  it("says whether several messages would fit together", function()
+    local t = setup({ max_bytes = 10, max_messages = 3, window = 0 })
+    assert.is_true(t.outbox:fits(3, 10))
+    assert.is_false(t.outbox:fits(1, 11))
+    assert.is_false(t.outbox:fits(4, 4))
+    t.put("a", "123")
+    assert.is_true(t.outbox:fits(2, 6))
+    assert.is_false(t.outbox:fits(1, 7))
+    assert.is_false(t.outbox:fits(3, 3))
+  end)
+
   it("sends at once when idle, and tells the producer when it is acknowledged", function()
     local t = setup()
     local answers = 0
