@@ -56,6 +56,10 @@ void room_leave(struct exec_room *room, struct room_member *member) {
             break;
         }
     }
+    if (!room->first) {
+        free(room->scratch);
+        room->scratch = NULL;
+    }
 }
 
 static bool is_member(const struct exec_room *room, pid_t pid) {
