@@ -99,6 +99,12 @@ static void a_child_that_ignores_term_is_killed(void **state) {
     assert_int_equal(seen.result.signal, SIGKILL);
 }
 
+/* Orphans of the test before, which its room left dying. */
+static void reap_all(void) {
+    while (waitpid(-1, NULL, 0) > 0) {
+    }
+}
+
 static void a_failed_start_says_where_and_leaves_nothing(void **state) {
     struct fixture *f = *state;
     const char *argv[4];
@@ -107,9 +113,7 @@ static void a_failed_start_says_where_and_leaves_nothing(void **state) {
     const char *step = NULL;
     o.plan.cwd = "/nowhere";
     pid_t children[8];
-    while (waitpid(-1, NULL, WNOHANG) >
-           0) { /* orphans of the test before, which its room left dead */
-    }
+    reap_all();
     assert_null(exec_start(f->room, &o, &events, NULL, &error, &step));
     assert_int_equal(error, ENOENT);
     assert_string_equal(step, "chdir");
