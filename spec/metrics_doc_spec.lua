@@ -40,6 +40,28 @@ local function own()
   return metrics
 end
 
+-- What the items named `item` give; `<name>` stands for the name in the rows.
+local function of_items(results, item)
+  local metrics = {}
+  for _, result in ipairs(results) do
+    for _, metric in ipairs(result.metrics) do
+      local name = metric.name:gsub("^" .. item:gsub("%.", "%%."), "<name>")
+      metrics[#metrics + 1] = { name = name, value = metric.value, tags = metric.tags }
+    end
+  end
+  return metrics
+end
+
+local function port()
+  local collector = require("agent.collect.port").new({ ports = {
+    check = function(_, callback) callback({ 0.01, false }) return {} end,
+  } })
+  local results
+  collector.run({ { ns = "a", name = "PORT.x.1", port = 1, timeout = 3 },
+    { ns = "a", name = "PORT.x.1", port = 2, timeout = 3 } }, function(found) results = found end)
+  return of_items(results, "PORT.x.1")
+end
+
 -- group, metrics(); module: the collector's, to compare its interval; only: a pattern of the names that the
 -- function covers, where another line covers the rest of the group.
 local emitted = {
@@ -48,6 +70,7 @@ local emitted = {
   { group = "MEM", module = "mem", metrics = of_kernels("mem") },
   { group = "NET", module = "net", metrics = of_kernels("net") },
   { group = "FS", module = "fs", metrics = fs },
+  { group = "PORT", module = "port", metrics = port },
   { group = "AGENT", module = "self", metrics = own },
 }
 
@@ -55,7 +78,7 @@ local function rows()
   local found = {}
   for line in io.lines("docs/metrics.md") do
     local name, unit, kind, tags, interval, group =
-      line:match("^| ([%w_.]+) | ([^|]*) | ([IF]) | ([^|]-) ?| (%d+) | (%u+) | [^|]+ |$")
+      line:match("^| `?([%w_.<>]+)`? | ([^|]*) | ([IF]) | ([^|]-) ?| (%d+) | (%u+) | [^|]+ |$")
     if name then
       assert(not found[name], name .. " has two rows")
       found[name] = { unit = unit, kind = kind, tags = tags, interval = tonumber(interval), group = group }
