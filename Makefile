@@ -30,6 +30,8 @@ LINK     = $(CC) $(CFLAGS) $(SANITIZE) $(if $(SANITIZER),,-static-libgcc) -Wl,-E
 SOURCES  = $(filter-out $(wildcard src/git/*.c src/curl/*.c),$(wildcard src/*/*.c))
 BINDINGS = $(filter src/host/%,$(SOURCES)) $(foreach s,$(SOURCES),$(if $(filter lua_%,$(notdir $s)),$s))
 CORES    = $(filter-out $(BINDINGS),$(SOURCES))
+# Shared objects that only workers load; each src/NAME/ of them becomes lib/agent/NAME.so.
+PLUGINS  = $(patsubst src/%,$(BUILD)/lib/agent/%.so,$(wildcard src/curl))
 MODULES  = $(shell find lua/agent -name '*.lua' -not -path '*/_meta/*')
 OBJECTS  = $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/src/main.o
 LUAOBJ   = $(MODULES:%.lua=$(BUILD)/%.lua.o)
@@ -45,7 +47,7 @@ say = @$(if $(V),:,printf '  %-5s %s\n' $(1) $(2))
 
 .PHONY: build run test test-servers unit spec integration lint fuzz bench install clean force
 
-build: $(BUILD)/agent
+build: $(BUILD)/agent $(PLUGINS)
 
 run:
 	@packaging/deps.sh build
@@ -54,21 +56,21 @@ run:
 
 test:
 	@packaging/deps.sh build test
-	@$(MAKE) --no-print-directory $(BUILD)/agent $(UNITS) $(REPLAYS) $(HELPERS) build/tools/nsqd
+	@$(MAKE) --no-print-directory build $(UNITS) $(REPLAYS) $(HELPERS) build/tools/nsqd
 	@BUILD=$(BUILD) tests/run.sh unit spec integration
 
 test-servers:
 	@packaging/deps.sh build test servers
-	@$(MAKE) --no-print-directory $(BUILD)/agent build/tools/nsqd
+	@$(MAKE) --no-print-directory build build/tools/nsqd
 	@BUILD=$(BUILD) tests/run.sh servers
 
 unit: $(UNITS) $(REPLAYS)
 	@BUILD=$(BUILD) tests/run.sh unit
 
-spec: $(BUILD)/agent
+spec: build
 	@BUILD=$(BUILD) tests/run.sh spec
 
-integration: $(BUILD)/agent $(HELPERS) build/tools/nsqd
+integration: build $(HELPERS) build/tools/nsqd
 	@BUILD=$(BUILD) tests/run.sh integration
 
 lint:
@@ -81,11 +83,13 @@ fuzz:
 
 bench:
 	@packaging/deps.sh build test bench
-	@$(MAKE) --no-print-directory $(BUILD)/agent build/tools/nsqd
+	@$(MAKE) --no-print-directory build build/tools/nsqd
 	@BUILD=$(BUILD) tests/bench/run.sh
 
 install: build
 	install -D -m 0755 $(BUILD)/agent $(DESTDIR)$(PREFIX)/bin/agent
+	install -d $(DESTDIR)$(PREFIX)/lib/agent
+	install -m 0644 $(PLUGINS) $(DESTDIR)$(PREFIX)/lib/agent
 	install -D -m 0644 conf/agent.lua $(DESTDIR)/etc/agent/agent.lua.sample
 	install -d $(DESTDIR)$(PREFIX)/share/agent/builtin
 	if ls builtin/*.lua >/dev/null 2>&1; then install -m 0644 builtin/*.lua $(DESTDIR)$(PREFIX)/share/agent/builtin; fi
@@ -96,6 +100,17 @@ clean:
 $(BUILD)/agent: $(OBJECTS) $(LUAOBJ)
 	$(call say,LINK,$@)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
+
+# Position independent, and with nothing to be seen but what require() looks for.
+$(BUILD)/module/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(COMPILE) -fPIC -fvisibility=hidden -MMD -MP -c -o $@ $<
+
+$(BUILD)/lib/agent/curl.so: $(patsubst %.c,$(BUILD)/module/%.o,$(wildcard src/curl/*.c) src/util/buffer.c src/util/clock.c)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -shared $(CFLAGS) $(SANITIZE) -Wl,-z,relro,-z,now -o $@ $^ -lcurl
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)

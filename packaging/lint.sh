@@ -17,7 +17,7 @@ check() {
     fi
 }
 
-all=$(find src tests -name '*.c' -o -name '*.h' | grep -v '^src/git/\|^src/curl/')
+all=$(find src tests -name '*.c' -o -name '*.h')
 sources=$(find src tests/unit tests/fuzz tests/bench -name '*.c')
 define=
 if [ -e /usr/include/llhttp.h ]; then define=-DHAVE_LLHTTP; fi

@@ -12,7 +12,7 @@ local function declarations()
   local pipe = io.popen("ls lua/agent/_meta/*.lua")
   for path in pipe:lines() do
     local text = read(path)
-    found[assert(text:match("^%-%-%-@meta (host[%w_.]*)"), path .. " doesn't begin with ---@meta host.NAME")] = text
+    found[assert(text:match("^%-%-%-@meta (%l[%w_.]*)"), path .. " doesn't begin with ---@meta NAME")] = text
   end
   pipe:close()
   return found
@@ -42,7 +42,7 @@ end
 -- `---@class host.procfs.reader` above `local Reader = {}` names the metatable in the registry.
 local function declared_methods(text)
   local classes = {}
-  for class, variable in text:gmatch("%-%-%-@class (host[%w_.]+)[^\n]*\nlocal (%u%w*) = {}") do
+  for class, variable in text:gmatch("%-%-%-@class (%l[%w_]*%.[%w_.]+)[^\n]*\nlocal (%u%w*) = {}") do
     local set = {}
     for name in text:gmatch("\nfunction " .. variable .. ":([%w_]+)%(") do set[name] = true end
     classes[class] = sorted(set)
@@ -50,7 +50,9 @@ local function declared_methods(text)
   return classes
 end
 
-local modules = {}
+-- Those of the executable, and the one that is loaded from beside it.
+require("agent.worker.modules").enable()
+local modules = { "curl" }
 for name in read("src/host/bindings.c"):gmatch('{"(host[%w_.]*)"') do modules[#modules + 1] = name end
 
 describe("the declarations of the bindings", function()
@@ -75,7 +77,7 @@ describe("the declarations of the bindings", function()
       for class, methods in pairs(declared_methods(declared[module] or "")) do documented[class] = methods end
     end
     for name, metatable in pairs(debug.getregistry()) do
-      if type(name) == "string" and name:find("^host%.") and type(metatable) == "table"
+      if type(name) == "string" and (name:find("^host%.") or name:find("^curl%.")) and type(metatable) == "table"
         and type(metatable.__index) == "table" then
         real[name] = functions_of(metatable.__index)
       end

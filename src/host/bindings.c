@@ -6,6 +6,7 @@
 #include "host/host.h"
 
 int luaopen_host(lua_State *L);
+int luaopen_host_addresses(lua_State *L);
 int luaopen_host_channel(lua_State *L);
 int luaopen_host_clock(lua_State *L);
 int luaopen_host_exec(lua_State *L);
@@ -23,6 +24,7 @@ int luaopen_host_utmp(lua_State *L);
 
 static const luaL_Reg bindings[] = {
     {"host", luaopen_host},
+    {"host.addresses", luaopen_host_addresses},
     {"host.channel", luaopen_host_channel},
     {"host.clock", luaopen_host_clock},
     {"host.exec", luaopen_host_exec},

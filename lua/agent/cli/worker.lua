@@ -8,6 +8,7 @@ function M.run(args)
     io.stderr:write("usage: " .. M.usage .. "\n")
     return 64
   end
+  require("agent.worker.modules").enable()
   return require("agent.worker.main").serve(name)
 end
 
