@@ -62,6 +62,22 @@ local function port()
   return of_items(results, "PORT.x.1")
 end
 
+local function proc()
+  local fake = require("fake_proc").new()
+  fake.add(7, { exe = "/usr/bin/x" })
+  local env = fake.env()
+  local collector, results = require("agent.collect.proc").new(env), nil
+  for at = 1, 2 do
+    env.at(1000 + 60 * at)
+    fake.cpu(1000 * at)
+    collector.run({ { ns = "a", name = "PROC.x", path = "/usr/bin/x", interval = 60 } },
+      function(found) results = found end)
+  end
+  collector.close()
+  fake.remove()
+  return of_items(results, "PROC.x")
+end
+
 -- group, metrics(); module: the collector's, to compare its interval; only: a pattern of the names that the
 -- function covers, where another line covers the rest of the group.
 local emitted = {
@@ -71,6 +87,7 @@ local emitted = {
   { group = "NET", module = "net", metrics = of_kernels("net") },
   { group = "FS", module = "fs", metrics = fs },
   { group = "PORT", module = "port", metrics = port },
+  { group = "PROC", module = "proc", metrics = proc },
   { group = "AGENT", module = "self", metrics = own },
 }
 

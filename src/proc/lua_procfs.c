@@ -13,6 +13,7 @@
 #include "proc/kernel_files.h"
 #include "proc/memory.h"
 #include "proc/lua_mounts.h"
+#include "proc/lua_sweep.h"
 #include "proc/lua_tables.h"
 #include "proc/network.h"
 #include "proc/process.h"
@@ -277,6 +278,10 @@ static int reader_processes(lua_State *L) {
     return 1;
 }
 
+static int reader_sweep(lua_State *L) {
+    return procfs_sweep_open(L, check_reader(L)->proc);
+}
+
 static int reader_hostname(lua_State *L) {
     struct utsname names;
     uname(&names); /* fails only for a bad pointer */
@@ -343,12 +348,19 @@ static int open_reader(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"close", reader_close},       {"cpu", reader_cpu},
-    {"disks", reader_disks},       {"files", reader_files},
-    {"hostname", reader_hostname}, {"link_speed", reader_link_speed},
-    {"loadavg", reader_loadavg},   {"meminfo", reader_meminfo},
-    {"netdev", reader_netdev},     {"processes", reader_processes},
-    {"sockstat", reader_sockstat}, {NULL, NULL},
+    {"close", reader_close},
+    {"cpu", reader_cpu},
+    {"disks", reader_disks},
+    {"files", reader_files},
+    {"hostname", reader_hostname},
+    {"link_speed", reader_link_speed},
+    {"loadavg", reader_loadavg},
+    {"meminfo", reader_meminfo},
+    {"netdev", reader_netdev},
+    {"processes", reader_processes},
+    {"sockstat", reader_sockstat},
+    {"sweep", reader_sweep},
+    {NULL, NULL},
 };
 
 static const luaL_Reg functions[] = {
@@ -359,6 +371,7 @@ static const luaL_Reg functions[] = {
 
 int luaopen_host_procfs(lua_State *L);
 int luaopen_host_procfs(lua_State *L) {
+    procfs_sweep_register(L);
     luaL_newmetatable(L, READER);
     lua_pushcfunction(L, reader_close);
     lua_setfield(L, -2, "__gc");

@@ -4,23 +4,14 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "proc/directory.h"
 #include "proc/file.h"
 
 enum {
     ENTRIES_SIZE = 16384,
     STAT_SIZE = 512, /* the state stands behind a name of at most 64 bytes, escaped */
-    PID_DIGITS = 9,
-};
-
-struct linux_dirent64 {
-    uint64_t d_ino;
-    int64_t d_off;
-    unsigned short d_reclen;
-    unsigned char d_type;
-    char d_name[];
 };
 
 char proc_state(const char *bytes, size_t n) {
@@ -51,17 +42,6 @@ struct pass {
     struct proc_counts *counts;
 };
 
-static int pid_of(const char *name) {
-    int pid = 0;
-    for (int i = 0; name[i]; i++) {
-        if (name[i] < '0' || name[i] > '9' || i == PID_DIGITS) {
-            return 0;
-        }
-        pid = pid * 10 + (name[i] - '0');
-    }
-    return pid;
-}
-
 /* The descriptor kept for the process, or -1. The directory lists in ascending order, so those it
  * has passed by are gone. */
 static int take_kept(struct pass *pass, int pid) {
@@ -75,7 +55,7 @@ static int take_kept(struct pass *pass, int pid) {
 }
 
 static int open_stat(int root, const char *name) {
-    char path[PID_DIGITS + sizeof "/stat"];
+    char path[PROC_PID_DIGITS + sizeof "/stat"];
     char *end = stpcpy(path, name);
     memcpy(end, "/stat", sizeof "/stat");
     return openat(root, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -125,19 +105,19 @@ static int count_process(struct pass *pass, const char *name, int pid) {
 }
 
 static int walk_directory(struct pass *pass) {
-    _Alignas(struct linux_dirent64) char entries[ENTRIES_SIZE];
+    _Alignas(struct proc_entry) char entries[ENTRIES_SIZE];
     if (lseek(pass->root, 0, SEEK_SET) < 0) {
         return -errno;
     }
     for (;;) {
-        long n = syscall(SYS_getdents64, pass->root, entries, sizeof entries);
+        long n = proc_entries(pass->root, entries, sizeof entries);
         if (n <= 0) {
-            return n < 0 ? -errno : 0;
+            return (int)n;
         }
         for (long at = 0; at < n;) {
-            const struct linux_dirent64 *entry = (const void *)(entries + at);
+            const struct proc_entry *entry = (const void *)(entries + at);
             at += entry->d_reclen;
-            int pid = pid_of(entry->d_name);
+            int pid = proc_pid(entry->d_name);
             int rc = pid > 0 ? count_process(pass, entry->d_name, pid) : 0;
             if (rc != 0) {
                 return rc;

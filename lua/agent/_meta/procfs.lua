@@ -112,11 +112,63 @@ function Reader:link_speed(interface) end
 ---@return string? code
 function Reader:processes() end
 
+---Begins a walk over all processes that looks for those whose executable (the link PID/exe) is one of the paths,
+---also when its file was removed or replaced since. Raises on paths that are no strings of at most 4096 bytes, and
+---on more than 65536.
+---@param paths string[] each once
+---@return host.procfs.sweep? sweep
+---@return string? message
+---@return string? code
+function Reader:sweep(paths) end
+
 ---The kernel's node name, as it is now.
 ---@return string
 function Reader:hostname() end
 
 ---Closes every descriptor; any method but hostname raises afterwards. Harmless when called again.
 function Reader:close() end
+
+---One walk. What it found is to be asked for after its end; any method but close raises after close().
+---@class host.procfs.sweep
+local Sweep = {}
+
+---Goes on for about so many milliseconds (one process takes some 5 µs, one that matches 30 µs), but for one process
+---at least. true: all are done. A failure (ENOMEM, above 262144 matches too) ends the walk.
+---@param ms number
+---@return boolean? done
+---@return string? message
+---@return string? code
+function Sweep:step(ms) end
+
+---@class host.procfs.sums
+---@field processes integer
+---@field deleted integer those whose executable's file was removed or replaced
+---@field resident number bytes
+---@field fds number? nil when one of them does not show its descriptors to us
+---@field ticks number? of CPU since the earlier sweep; nil when no process was in both
+---@field read number? bytes since then; nil likewise, and when one of them does not show its I/O to us
+---@field written number?
+---@field no_fds integer how many don't show
+---@field no_io integer
+
+---The processes of path number `path` as one. Those that are not in `earlier` with the same start time and path add
+---nothing to ticks, read and written.
+---@param path integer
+---@param earlier? host.procfs.sweep
+---@param pids? table<integer, boolean> only those that are true here
+---@return host.procfs.sums
+function Sweep:sum(path, earlier, pids) end
+
+---The processes of path number `path`: pid, start time (ticks after boot), pid, start time, …
+---@param path integer
+---@return number[]
+function Sweep:pids(path) end
+
+---How many processes don't show their executable to us: they may or may not match.
+---@return integer
+function Sweep:hidden() end
+
+---Frees it. Harmless when called again.
+function Sweep:close() end
 
 return procfs
