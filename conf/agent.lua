@@ -10,6 +10,10 @@ return {
 
     -- Where namespaces and items come from; "file:/etc/agent/registry.lua" without a registry.
     registryaddr = env("AGENT_REGISTRY", "http://registry.example.org"),
+    -- For https: authorities of your own, and a certificate to show.
+    -- registryca = "/etc/agent/ca.pem",
+    -- registrycert = "/etc/agent/agent.pem",
+    -- registrykey = "/etc/agent/agent.key",
 
     -- Interfaces whose addresses are reported and whose traffic is measured.
     ifaceprefix = { "eth", "ens", "bond" },

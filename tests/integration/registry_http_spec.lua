@@ -393,8 +393,11 @@ describe("the HTTP source", function()
         assert.is_nil(answer)
         assert.equal("renamed", err.code)
       end
-      assert.same({ CPU }, assert(fetch()).namespaces[A].items)
+      for _ = 1, 2 do assert.same({ CPU }, assert(fetch()).namespaces[A].items) end
       assert.equal("web07", cached())
+      server:script("report", nil)
+      assert.is_nil(report())
+      assert.equal("web08", cached())
     end)
   end)
 end)

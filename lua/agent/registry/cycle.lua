@@ -101,11 +101,12 @@ function Call:stop()
 end
 
 --- options: now () → monotonic seconds; after (seconds, fn) → timer with :cancel(); host, a string that
---- differs from machine to machine; random () → 0 … 1; have_cache: there is a last good state to live on;
+--- differs from machine to machine; random () → 0 … 1 (default: other on each machine); have_cache: there is a last good state to live on;
 --- update (done), report (done) with done(err) once; log.
 function M.new(options)
+  local function random() return hash(("%s\0%.6f"):format(options.host, options.now())) end
   local self = setmetatable({ now = options.now, after = options.after, host = options.host,
-    random = options.random, have_cache = options.have_cache, log = options.log }, M)
+    random = options.random or random, have_cache = options.have_cache, log = options.log }, M)
   self.updates = new_call(self, "update", UPDATE_S, options.update)
   self.reports = new_call(self, "report", REPORT_S, options.report)
   self.updates.on_success = function() self:updated() end

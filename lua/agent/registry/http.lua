@@ -58,11 +58,12 @@ local function one_namespace(found, items)
   return { items = items, digest = found.digest }
 end
 
-local function renaming(self, err, result)
+-- Patience that has run out comes back when a report has been answered.
+local function renaming(self, insisted, err, result)
   if err and err.code == "renamed" then
     self.unreported = self.unreported + 1
   elseif not err then
-    self.unreported = 0
+    if not insisted then self.unreported = 0 end
     if result.renaming then self.log.warning("registry", result.renaming) end
   end
 end
@@ -87,7 +88,7 @@ function M:fetch(callback, known)
   self.run("registry", request, { deadline_ms = self.deadline_ms + GRACE_MS, on_item = on_item },
     function(err, result)
       err = err and reason(self, err)
-      renaming(self, err, result)
+      renaming(self, request.insist, err, result)
       if err then return callback(err) end
       remember(self, result.ids)
       local answer = { ids = result.ids, namespaces = {} }
@@ -102,6 +103,7 @@ function M:report(state, callback)
   local request = request_for(self, "report")
   request.state = state or self.state
   self.run("registry", request, { deadline_ms = self.deadline_ms + GRACE_MS }, function(err)
+    if not err then self.unreported = 0 end
     callback(err and reason(self, err))
   end)
 end
