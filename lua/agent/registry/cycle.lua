@@ -101,7 +101,8 @@ function Call:stop()
 end
 
 --- options: now () → monotonic seconds; after (seconds, fn) → timer with :cancel(); host, a string that
---- differs from machine to machine; random () → 0 … 1 (default: other on each machine); have_cache: there is a last good state to live on;
+--- differs from machine to machine; random () → 0 … 1 (default: another on each machine); have_cache: there is a
+--- last good state to live on;
 --- update (done), report (done) with done(err) once; log.
 function M.new(options)
   local function random() return hash(("%s\0%.6f"):format(options.host, options.now())) end
