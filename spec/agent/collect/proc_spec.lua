@@ -204,7 +204,8 @@ describe("collector PROC", function()
   end)
 
   it("goes in slices when there are many processes", function()
-    for pid = 1, 50 do fake.add(pid, { exe = "/usr/bin/x" }) end
+    for pid = 1, 49 do fake.add(pid, { exe = "/usr/bin/x" }) end
+    fake.add(50, { exe = "/usr/bin/x", fds = 1200 }) -- more than one reading of the directory gives
     local slices, turns = 0, 0
     local sweep = env.procfs.sweep
     collector = proc.new(setmetatable({
@@ -224,7 +225,9 @@ describe("collector PROC", function()
           end })
         end,
       } }, { __index = env }))
-    assert.are.equal(50, run(collector, x)["a.loda PROC.x.procnum"])
+    local values = run(collector, x)
+    assert.are.equal(50, values["a.loda PROC.x.procnum"])
+    assert.are.equal(49 * 3 + 1200, values["a.loda PROC.x.fdnum"])
     assert.is_true(slices > 50 and turns >= slices - 1)
   end)
 
