@@ -14,11 +14,12 @@
 
 enum {
     FAMILIES = 2,
-    SLICE_NS = 4000000, /* of connecting, before the loop may look at other things */
+    SLICE_NS = 2000000, /* of connecting and closing, before the loop may look at other things */
     EVENTS = 64,
     RESERVED = 256, /* descriptors left to everybody else in the process */
     FEWEST = 16,
     STARVED_MS = 50, /* then asked for again */
+    SOON_MS = 1,     /* in the next turn of the loop: libuv runs a timer of 0 ms in this one yet */
     NEVER_MS = 1 << 30,
 };
 
@@ -186,8 +187,9 @@ static void take_events(struct probe *p) {
     } while (n == EVENTS);
 }
 
-/* Ends what is over its time. Returns the milliseconds until the next one is. */
-static uint64_t expire(struct probe *p) {
+/* Ends what is over its time, as far as that goes until `until`. Returns the milliseconds until the
+ * next one is. */
+static uint64_t expire(struct probe *p, uint64_t until) {
     uint64_t now = clock_mono_ns();
     uint64_t nearest = NEVER_MS;
     for (size_t i = 0; i < p->next; i++) {
@@ -200,6 +202,9 @@ static uint64_t expire(struct probe *p) {
             uint64_t ms = port->timeout_ms - past;
             nearest = ms < nearest ? ms : nearest;
             continue;
+        }
+        if (clock_mono_ns() > until) {
+            return SOON_MS;
         }
         for (int family = 0; family < FAMILIES; family++) {
             if (port->fds[family] >= 0) {
@@ -236,9 +241,9 @@ void probe_close(struct probe *p) {
 static void on_timer(uv_timer_t *timer) {
     struct probe *p = timer->data;
     take_events(p);
-    uint64_t ms = expire(p);
-    p->starved = false;
     uint64_t until = clock_mono_ns() + SLICE_NS;
+    uint64_t ms = expire(p, until);
+    p->starved = false;
     while (may_begin(p) && clock_mono_ns() < until && begin(p)) {
         uint64_t timeout = p->ports[p->next - 1].timeout_ms;
         ms = timeout < ms ? timeout : ms;
@@ -252,7 +257,7 @@ static void on_timer(uv_timer_t *timer) {
     if (p->starved && ms > STARVED_MS) {
         ms = STARVED_MS;
     }
-    uv_timer_start(timer, on_timer, may_begin(p) ? 0 : ms, 0);
+    uv_timer_start(timer, on_timer, may_begin(p) ? SOON_MS : ms, 0);
 }
 
 static void on_event(uv_poll_t *poll, int status, int events) {

@@ -207,12 +207,10 @@ describe("collector PROC", function()
     for pid = 1, 49 do fake.add(pid, { exe = "/usr/bin/x" }) end
     fake.add(50, { exe = "/usr/bin/x", fds = 1200 }) -- more than one reading of the directory gives
     local slices, turns = 0, 0
+    local check = require("luv").new_check()
+    check:start(function() turns = turns + 1 end)
     local sweep = env.procfs.sweep
     collector = proc.new(setmetatable({
-      after = function(seconds, fn)
-        turns = turns + 1
-        return require("agent.timer").after(seconds, fn)
-      end,
       procfs = {
         cpu = function() return env.procfs:cpu() end,
         sweep = function(_, paths)
@@ -226,9 +224,10 @@ describe("collector PROC", function()
         end,
       } }, { __index = env }))
     local values = run(collector, x)
+    check:close()
     assert.are.equal(50, values["a.loda PROC.x.procnum"])
     assert.are.equal(49 * 3 + 1200, values["a.loda PROC.x.fdnum"])
-    assert.is_true(slices > 50 and turns >= slices - 1)
+    assert.is_true(slices > 50 and turns >= slices / 2, turns) -- uv.run("once") runs timers twice in a turn
   end)
 
   it("answers for no items, and that it is busy", function()
