@@ -67,7 +67,7 @@ static int connect_to(int fd, int family, uint16_t port) {
 /* Where nobody listens on a port of the ephemeral range, the kernel may choose that very port for
  * our end: then we are connected with ourselves. */
 static bool is_own_echo(int fd, uint16_t port) {
-    struct sockaddr_in6 own;
+    struct sockaddr_in6 own = {0};
     socklen_t n = sizeof own;
     if (getsockname(fd, (struct sockaddr *)&own, &n) != 0) {
         return false;

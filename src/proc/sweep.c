@@ -89,7 +89,7 @@ static long find_link(const struct proc_sweep *s, size_t len, bool *deleted) {
 static const char *file_of(char *path, const char *pid, const char *file) {
     char *end = stpcpy(path, pid);
     *end++ = '/';
-    strcpy(end, file); /* pid has at most PROC_PID_DIGITS */
+    stpcpy(end, file); /* a pid has at most PROC_PID_DIGITS */
     return path;
 }
 

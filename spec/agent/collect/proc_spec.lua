@@ -182,6 +182,20 @@ describe("collector PROC", function()
     assert.is_nil(values["a.loda PROC.y.procnum"])
   end)
 
+  it("leaves no descriptor open", function()
+    local uv = require("luv")
+    local function descriptors()
+      local n = 0
+      for _ in uv.fs_scandir_next, uv.fs_scandir("/proc/self/fd") do n = n + 1 end
+      return n
+    end
+    fake.add(10, { exe = "/usr/bin/x" })
+    run(collector, x)
+    local before = descriptors()
+    run(collector, x)
+    assert.are.equal(before, descriptors())
+  end)
+
   it("does not count what ends while it looks, nor what has ended", function()
     fake.add(10, { exe = "/usr/bin/x", stat = "" })
     fake.add(11, { exe = "/usr/bin/x", stat = "11 (x) S 1 2" })
