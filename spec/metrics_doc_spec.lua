@@ -53,12 +53,13 @@ local function of_items(results, item)
 end
 
 local function port()
+  local answer, results
   local collector = require("agent.collect.port").new({ ports = {
-    check = function(_, callback) callback({ 0.01, false }) return {} end,
+    check = function(_, callback) answer = callback return {} end,
   } })
-  local results
   collector.run({ { ns = "a", name = "PORT.x.1", port = 1, timeout = 3 },
     { ns = "a", name = "PORT.x.1", port = 2, timeout = 3 } }, function(found) results = found end)
+  answer({ 0.01, false })
   return of_items(results, "PORT.x.1")
 end
 

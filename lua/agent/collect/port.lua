@@ -38,22 +38,24 @@ end
 
 --- For specs env.ports stands in for host.ports. Returns a collector of
 --- run(items, done): asks all items at once; done(results, err) once, results = { { ns =, metrics = {…} }, … }. An
----   item that we had no means to ask gives no metric but err. Each run stands alone: items may change between.
---- close(): gives up a run under way; its done() is not called any more.
+---   item that we had no means to ask gives no metric but err. Each run stands alone: items may change between, and
+---   runs of several intervals may overlap.
+--- close(): gives up the runs under way; their done() is not called any more.
 function M.new(env)
-  local ports, check = env.ports or require("host.ports"), nil
+  local ports, running = env.ports or require("host.ports"), {}
   local function run(items, done)
     local list, place = distinct(items)
-    local started, why, code = ports.check(list, function(answers)
-      check = nil
+    local check, why, code
+    check, why, code = ports.check(list, function(answers)
+      running[check] = nil
       done(results_of(items, answers, list, place))
     end)
-    if not started then return done({}, { code = code, message = "ports: " .. why }) end
-    check = started
+    if not check then return done({}, { code = code, message = "ports: " .. why }) end
+    running[check] = true
   end
   local function close()
-    if check then check:close() end
-    check = nil
+    for check in pairs(running) do check:close() end
+    running = {}
   end
   return { run = run, close = close }
 end

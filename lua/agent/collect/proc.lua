@@ -8,6 +8,7 @@ local rate = require("agent.collect.rate")
 local M = { name = "PROC", interval = 60, rates = true }
 
 local SLICE_MS = 5
+local MOST_WAITING = 16
 local KEPT_FOR = 3 -- intervals that the last walk of an interval is kept without another one
 
 local Collector = {}
@@ -103,10 +104,22 @@ local function remember(self, round)
   end
 end
 
-local function finish(self, round, err)
+-- The run is over: it answers, and the one that waited longest begins in a later turn of the loop.
+local function answer(self, round, err)
   self.round = nil
-  remember(self, round)
+  local waiting = table.remove(self.waiting, 1)
+  if waiting then
+    self.next = self.after(0.001, function()
+      self.next = nil
+      self:begin(waiting)
+    end)
+  end
   round.done(round.results, err)
+end
+
+local function finish(self, round, err)
+  remember(self, round)
+  answer(self, round, err)
 end
 
 -- Calls work() again and again, a slice in each turn of the loop, until it returns true. Between them 1 ms: libuv runs
@@ -167,9 +180,8 @@ local function walk(self, round)
     local over, why, code = round.sweep:step(SLICE_MS)
     if over == false then return false end
     if over == nil then
-      self.round = nil
       round.sweep:close()
-      round.done({}, { code = code, message = why })
+      answer(self, round, { code = code, message = why })
       return true
     end
     local hidden = round.sweep:hidden()
@@ -182,24 +194,33 @@ local function walk(self, round)
   end)
 end
 
-function Collector:run(items, done)
-  if self.round then return done({}, { code = "busy", message = "processes: the last run is not over" }) end
-  if #items == 0 then return done({}) end
-  local paths, place, texts = wanted_of(items)
+function Collector:begin(round)
+  self.round = round
+  round.results, round.sums, round.total = {}, {}, 0
+  round.paths, round.place, round.texts = wanted_of(round.items)
   local cpu, problem = self.procfs:cpu()
   if not cpu then say_once(self, "cpu", problem) end
-  local at = self.mono()
-  local sweep, why, code = self.procfs:sweep(paths)
-  if not sweep then return done({}, { code = code, message = why }) end
-  local round = { items = items, done = done, paths = paths, place = place, texts = texts, sweep = sweep, at = at,
-    ticks = cpu and cpu.total, interval = items[1].interval, sums = {}, results = {}, total = 0 }
-  self.round = round
+  round.at, round.ticks = self.mono(), cpu and cpu.total
+  local why, code
+  round.sweep, why, code = self.procfs:sweep(round.paths)
+  if not round.sweep then return answer(self, round, { code = code, message = why }) end
   walk(self, round)
+end
+
+function Collector:run(items, done)
+  if #items == 0 then return done({}) end
+  local round = { items = items, interval = items[1].interval, done = done }
+  if not self.round and not self.next then return self:begin(round) end
+  if #self.waiting >= MOST_WAITING then
+    return done({}, { code = "busy", message = "processes: the runs before are not over" })
+  end
+  table.insert(self.waiting, round)
 end
 
 function Collector:close()
   if self.round then self.round.sweep:close() end
-  self.round = nil
+  if self.next then self.next:cancel() end
+  self.round, self.next, self.waiting = nil, nil, {}
   for interval in pairs(self.bases) do drop_base(self, interval) end
   if self.cmdlines then self.cmdlines:close() end
   self.cmdlines = nil
@@ -209,12 +230,12 @@ end
 --- line). Returns a collector of
 --- run(items, done): items of one interval, which may differ from run to run; done(results, err) once, within the
 ---   call or later: results = { { ns =, metrics = {…} }, … }. An item whose processes could not be told apart by
----   their command lines gives no metric but err.
---- close(): gives up a run under way, whose done() is not called any more, and forgets all samples.
+---   their command lines gives no metric but err. Runs of several intervals may overlap: they take turns.
+--- close(): gives up the runs under way, whose done() is not called any more, and forgets all samples.
 function M.new(env)
   local collector = setmetatable({ procfs = env.procfs, mono = env.clock.mono, worker = env.worker, log = env.log,
     after = env.after or require("agent.timer").after, root = env.conf and env.conf.procfs,
-    deadline = env.deadline, bases = {}, said = {} }, Collector)
+    deadline = env.deadline, bases = {}, waiting = {}, said = {} }, Collector)
   return {
     run = function(items, done) collector:run(items, done) end,
     close = function() collector:close() end,

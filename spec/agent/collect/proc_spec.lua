@@ -244,16 +244,45 @@ describe("collector PROC", function()
     assert.is_true(slices > 50 and turns >= slices / 2, turns) -- uv.run("once") runs timers twice in a turn
   end)
 
-  it("answers for no items, and that it is busy", function()
+  it("answers for no items", function()
     assert.same({}, (run(collector, {})))
-    local sweep = { step = function() return false end, close = function() end }
-    local busy = proc.new(setmetatable({ after = function() end, procfs = {
-      cpu = function() return { total = 1 } end, sweep = function() return sweep end,
+  end)
+
+  it("lets overlapping runs take turns, up to a bound", function()
+    local stalled = true
+    collector = proc.new(setmetatable({ procfs = {
+      cpu = function() return { total = 1 } end,
+      sweep = function(_, paths)
+        local real = env.procfs:sweep(paths)
+        return setmetatable({ step = function() return not stalled and real:step(100) end }, {
+          __index = function(_, name) return function(_, ...) return real[name](real, ...) end end })
+      end,
     } }, { __index = env }))
-    busy.run(x, function() error("was closed") end)
-    local err = select(2, run(busy, x))
-    assert.are.equal("busy", err.code)
-    busy.close()
+    local order, refused = {}, 0
+    for i = 1, 20 do
+      collector.run(x, function(results, err)
+        if err then
+          assert.are.equal("busy", err.code)
+          refused = refused + 1
+        else
+          assert.are.equal(1, #results)
+          order[#order + 1] = i
+        end
+      end)
+    end
+    assert.are.equal(3, refused)
+    stalled = false
+    wait.until_true(function() return #order == 17 end)
+    for i = 1, 17 do assert.are.equal(i, order[i]) end
+    stalled = true
+    for _ = 1, 3 do collector.run(x, function() error("was closed") end) end
+    collector.close()
+    stalled = false
+    assert.are.equal(4, (function()
+      local n = 0
+      for _ in pairs(run(collector, x)) do n = n + 1 end
+      return n
+    end)())
   end)
 
   it("passes on why /proc can't be walked", function()
