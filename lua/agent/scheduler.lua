@@ -3,24 +3,13 @@
 -- host and item, so that ten thousand machines don't beat in time. An item never runs twice at once: a
 -- tick that finds it busy, or that the machine slept through, is skipped and counted.
 
-local bit = require("bit")
+local hash = require("agent.hash")
 
 local M = {}
 M.__index = M
 
 local FIRST_SPREAD = 2      -- seconds within which all items run for the first time
 local GOLDEN = 0.6180339887 -- multiples of it, modulo 1, spread evenly however many there are
-
--- FNV-1a (32 bit) and a last mixing step, since only a few bits decide.
-local function hash(s)
-  local h = 0x811c9dc5
-  for i = 1, #s do
-    h = bit.bxor(h, s:byte(i))
-    h = bit.tobit(h + bit.lshift(h, 1) + bit.lshift(h, 4) + bit.lshift(h, 7) + bit.lshift(h, 8) + bit.lshift(h, 24))
-  end
-  h = bit.bxor(h, bit.rshift(h, 15))
-  return bit.band(h, 0x7fffffff) / 0x80000000
-end
 
 --- options: now () → monotonic seconds; after (seconds, fn) → timer with :cancel(); host, a string that
 --- differs from machine to machine; call (fn, …) runs a function and contains what it raises; log.
@@ -100,7 +89,7 @@ end
 ---@param fn fun(done: fun(err: table?))
 function M:every(id, interval, fn)
   assert(not self.items[id], id .. " is scheduled already")
-  local item = { id = id, interval = interval, run = fn, phase = hash(self.host .. "\0" .. id) * interval,
+  local item = { id = id, interval = interval, run = fn, phase = hash.fraction(self.host .. "\0" .. id) * interval,
     runs = 0, missed = 0, errors = 0, longest_s = 0 }
   self.items[id] = item
   local spread = math.min(FIRST_SPREAD, interval)

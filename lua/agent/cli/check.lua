@@ -25,7 +25,7 @@ local function check_registry(address, done)
       show_error(path, err)
       return done(false)
     end
-    local problems = require("agent.config.items").check(data, lines)
+    local problems = require("agent.registry.items").problems(data, lines, require("agent.luafile").join)
     for _, problem in ipairs(problems) do show(io.stdout, path, problem) end
     done(#problems == 0)
   end)

@@ -1,6 +1,6 @@
 -- The two forms of an answer: text, as scripts expect it, or JSON for whoever asks for it.
 
-local json = require("agent.http.json")
+local json = require("agent.json")
 
 local M = {}
 

@@ -1,7 +1,7 @@
 -- /me/…: what this agent is and does. JSON always.
 
 local answer = require("agent.http.answer")
-local json = require("agent.http.json")
+local json = require("agent.json")
 
 local M = {}
 

@@ -1,4 +1,4 @@
-local json = require("agent.http.json")
+local json = require("agent.json")
 
 describe("JSON of an answer", function()
   it("keeps integers exact and sorts the keys", function()
