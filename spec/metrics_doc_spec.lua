@@ -34,6 +34,7 @@ local function own()
         return { bytes = 1, messages = 1, published = 1, published_bytes = 1, dropped = { full = 1 } }
       end,
       points_dropped = function() return { not_finite = 1 } end,
+      registry_age = function() return 61.5 end,
     },
   })
   for _ = 1, 2 do collector.run(function(list) metrics = list end) end

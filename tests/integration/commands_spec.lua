@@ -110,7 +110,7 @@ describe("agent check", function()
     program.write(registry, "return {\n ['a.loda'] = {\n  {},\n }, ['b c'] = {} }")
     local code, output = run("check", "-f", path)
     assert.equal(1, code)
-    assert.truthy(output:find(registry .. ':3: ["a.loda"][1]: an item needs a measurement_type', 1, true), output)
+    assert.truthy(output:find(registry .. ':3: ["a.loda"][1]: measurement_type is missing', 1, true), output)
     assert.truthy(output:find(registry .. ':4: ["b c"]: no name of a namespace', 1, true), output)
   end)
 

@@ -176,6 +176,12 @@ describe("agent once", function()
     assert.equal("mem.total", message.points[1].measurement)
   end)
 
+  it("says what is wrong with its configuration and exits 1", function()
+    local once = program.agent({ "once", "-f", folder .. "/none.lua" })
+    assert.equal(1, once.wait())
+    assert.matches("none.lua", once.output)
+  end)
+
   it("names the groups when one is unknown", function()
     local once = program.agent({ "once", "-f", program.configure(folder), "CPUS" })
     assert.equal(64, once.wait())

@@ -11,18 +11,12 @@ local function show(stream, path, problem, prefix)
   stream:write(("%s: %s%s\n"):format(require("agent.config").where(path, problem), prefix or "", problem.message))
 end
 
--- Every problem of a file that could not be used, one a line.
-local function show_error(path, err)
-  if not err.problems then return io.stdout:write(err.message, "\n") end
-  for _, problem in ipairs(err.problems) do show(io.stdout, path, problem) end
-end
-
 local function check_registry(address, done)
   local path = address:match("^file:(.+)$")
   if not path then return done(true) end
   require("agent.luafile").load(path, function(err, data, lines)
     if err then
-      show_error(path, err)
+      require("agent.config").show(io.stdout, path, err)
       return done(false)
     end
     local problems = require("agent.registry.items").problems(data, lines, require("agent.luafile").join)
@@ -41,7 +35,7 @@ function M.run(args)
   local host, path = require("host"), options.f
   require("agent.config").load(path, function(err, conf, warnings)
     if err then
-      show_error(path, err)
+      require("agent.config").show(io.stdout, path, err)
       return host.exit(1)
     end
     for _, warning in ipairs(warnings) do show(io.stdout, path, warning, "warning: ") end

@@ -105,10 +105,20 @@ local function group_names(collectors)
   return table.concat(names, " ")
 end
 
+-- The group AGENT tells of a life that isn't there.
+local function others_than_own(groups)
+  local chosen = {}
+  for _, one in ipairs(groups) do
+    if one.group.name ~= "AGENT" then chosen[#chosen + 1] = one end
+  end
+  return chosen
+end
+
 local function run_with(conf, options)
   local host, timer = require("host"), require("agent.timer")
   local agent = require("agent.cli.assemble").new(conf)
-  local collectors = agent:make_collectors()
+  agent.registry.apply = function() end -- this round is the only one
+  local collectors = others_than_own(agent.collection.groups)
   local chosen, unknown = choose(collectors, options.groups)
   if not chosen then
     io.stderr:write(("agent once: no group %s; there are %s\n"):format(unknown, group_names(collectors)))
@@ -130,7 +140,7 @@ function M.run(args)
   if not options then return code end
   require("agent.config").load(options.f, function(err, conf)
     if not err then return run_with(conf, options) end
-    require("agent.cli.start").print_problems(options.f, err)
+    require("agent.config").show(io.stderr, options.f, err)
     require("host").exit(1)
   end)
 end

@@ -48,27 +48,43 @@ local function setup_log(conf)
     rotate_size = conf.log.logrotatesize, rotate_count = conf.log.logrotatenum })
 end
 
-local function print_problems(path, err)
-  local config = require("agent.config")
-  for _, problem in ipairs(err.problems or { err }) do
-    local where = err.problems and config.where(path, problem) .. ": " or ""
-    io.stderr:write(where, problem.message, "\n")
+local function apply_conf(conf, new)
+  local log = require("host.log")
+  local applied, waiting = require("agent.cli.reload").apply(conf, new)
+  if applied[1] then
+    setup_log(conf)
+    log.info("agent", "configuration reloaded", { keys = table.concat(applied, " ") })
   end
+  if waiting[1] then
+    log.warning("agent", "changed, but needs a restart", { keys = table.concat(waiting, " ") })
+  end
+  return applied, waiting
 end
 
-local function reload(agent, conf, path)
-  local log = require("host.log")
-  require("agent.config").load(path, function(err, new)
-    if err then return log.error("agent", "configuration not reloaded", { reason = err.message }) end
-    local applied, waiting = require("agent.cli.reload").apply(conf, new)
-    setup_log(conf)
-    if #waiting > 0 then
-      log.warning("agent", "changed, but needs a restart", { keys = table.concat(waiting, " ") })
-    end
-    agent:update(function()
-      log.info("agent", "reloaded", { keys = table.concat(applied, " ") })
+-- Gives the agent its reload(done(err, change)): reads the configuration, then asks the registry. A configuration
+-- that isn't valid changes nothing. Calls while one is under way share it.
+local function make_reloadable(agent, conf, path)
+  local waiting_for = {}
+  local function answer(err, change)
+    local callbacks = waiting_for
+    waiting_for = {}
+    for _, done in ipairs(callbacks) do done(err, change) end
+  end
+  function agent:reload(done)
+    waiting_for[#waiting_for + 1] = done
+    if waiting_for[2] then return end
+    require("agent.config").load(path, function(err, new)
+      if err then
+        require("host.log").error("agent", "configuration not reloaded", { reason = err.message })
+        return answer(err)
+      end
+      local applied, waiting = apply_conf(conf, new)
+      self:update(function(failure, change)
+        if change then change.applied, change.restart = applied, waiting end
+        answer(failure, change)
+      end)
     end)
-  end)
+  end
 end
 
 local function boot(path, conf, warnings)
@@ -84,6 +100,7 @@ local function boot(path, conf, warnings)
   end
   local agent = require("agent.cli.assemble").new(conf)
   agent.lock = lock -- held until the process ends
+  make_reloadable(agent, conf, path)
   agent:start(function(err)
     if err then
       log.fatal("agent", err.message)
@@ -93,7 +110,7 @@ local function boot(path, conf, warnings)
   end)
   live_modestly()
   stop_on_signals(agent)
-  on_signal("sighup", function() reload(agent, conf, path) end)
+  on_signal("sighup", function() agent:reload(function() end) end)
 end
 
 function M.run(args)
@@ -101,7 +118,7 @@ function M.run(args)
   if not options then return code end
   require("agent.config").load(options.f, function(err, conf, warnings)
     if not err then return boot(options.f, conf, warnings) end
-    print_problems(options.f, err)
+    require("agent.config").show(io.stderr, options.f, err)
     require("host").exit(1)
   end)
 end

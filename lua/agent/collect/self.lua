@@ -41,7 +41,7 @@ local function add_outbox(metrics, outbox, points_dropped)
 end
 
 --- env.agent hands in what there is to tell: errors(), stall_ms() (longest since asked last),
---- usage(visit) of the scheduler, outbox() (its status), points_dropped().
+--- usage(visit) of the scheduler, outbox() (its status), points_dropped(), registry_age() (seconds or nil).
 local function new(env)
   local agent, now = env.agent, env.clock.mono
   local started = now()
@@ -58,6 +58,8 @@ local function new(env)
     add(metrics, "agent.loop.stall_ms", ms(agent.stall_ms() / 1e3))
     add(metrics, "agent.mem.rss", uv.resident_set_memory())
     add(metrics, "agent.mem.lua", math.floor(collectgarbage("count") * 1024))
+    local age = agent.registry_age()
+    if age then add(metrics, "agent.registry.age", math.floor(age)) end
     add_items(metrics, agent.usage)
     add_outbox(metrics, agent.outbox(), agent.points_dropped())
     done(metrics)

@@ -24,6 +24,14 @@ function M.where(path, problem)
   return problem.key and problem.key ~= "" and where .. ": " .. problem.key or where
 end
 
+--- Writes the problems of an err of load(), or of luafile.load(), to a stream, one a line.
+function M.show(stream, path, err)
+  if not err.problems then return stream:write(err.message, "\n") end
+  for _, problem in ipairs(err.problems) do
+    stream:write(("%s: %s\n"):format(M.where(path, problem), problem.message))
+  end
+end
+
 -- The checker and the schema are a burden for who stays: they are dropped after each use.
 local function with_checker(fn)
   local a, b = fn(require("agent.config.validate"))

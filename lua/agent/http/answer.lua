@@ -7,7 +7,8 @@ local M = {}
 local TEXT = "text/plain; charset=utf-8"
 local JSON = "application/json; charset=utf-8"
 
-local function wants_json(request)
+--- Whether the request accepts application/json.
+function M.wants_json(request)
   local accept = request.headers.accept
   return accept ~= nil and accept:lower():find("application/json", 1, true) ~= nil
 end
@@ -26,7 +27,7 @@ end
 --- Answers with a text, byte for byte; as {"msg": text} where the request accepts application/json.
 ---@param headers? table<string, string> more of them
 function M.text(request, reply, status, text, headers)
-  if wants_json(request) then
+  if M.wants_json(request) then
     local body = json.encode({ msg = (text:gsub("\n$", "")) })
     return reply:send(status, with_type(headers, JSON), body)
   end

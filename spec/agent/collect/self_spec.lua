@@ -12,6 +12,7 @@ describe("the agent's own group", function()
         usage = function(visit) for id, item in pairs(usage) do visit(id, item) end end,
         outbox = function() return { bytes = 7, messages = 2, published = 5, published_bytes = 50, dropped = {} } end,
         points_dropped = function() return { null = 4 } end,
+        registry_age = function() return 61.5 end,
       },
     }).run(function(metrics)
       for _, metric in ipairs(metrics) do
@@ -33,6 +34,7 @@ describe("the agent's own group", function()
     assert.equal(7, found["agent.outbox.bytes"])
     assert.equal(4, found["agent.dropped/null"])
     assert.equal(10, found["agent.uptime"])
+    assert.equal(61, found["agent.registry.age"])
   end)
 
   it("gives CPU time only from the second run on", function()

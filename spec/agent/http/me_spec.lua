@@ -46,9 +46,25 @@ describe("/update", function()
     assert.same({ 1, 200, "collect items updated\n" }, { reply.sent, reply.status, reply.body })
   end)
 
-  it("says why it failed", function()
+  it("answers the same text when the registry failed, as it always did", function()
     local router = with({ update = function(callback) callback({ code = "x", message = "registry: timeout" }) end })
     local reply = ask(router, "GET", "/update")
-    assert.same({ 500, "update failed: registry: timeout\n" }, { reply.status, reply.body })
+    assert.same({ 200, "collect items updated\n" }, { reply.status, reply.body })
+  end)
+
+  it("answers JSON with what changed, or with 502 and the reason", function()
+    local err
+    local router = with({ update = function(callback)
+      callback(err, not err and { added = { "a.loda PORT x" }, refused = { { ns = "a.loda", reason = "r" } } } or nil)
+    end })
+    local function ask_json() return ask(router, "GET", "/update", { headers = { accept = "application/json" } }) end
+    local reply = ask_json()
+    assert.equal(200, reply.status)
+    assert.equal('{"added":["a.loda PORT x"],"applied":[],"changed":[],"errors":[],'
+      .. '"refused":[{"ns":"a.loda","reason":"r"}],"removed":[],"restart":[]}', reply.body)
+    err = { code = "timeout", message = "registry: timeout" }
+    reply = ask_json()
+    assert.equal(502, reply.status)
+    assert.matches('"error":"registry: timeout"', reply.body)
   end)
 end)
