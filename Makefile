@@ -22,9 +22,10 @@ CFLAGS  ?= -O2 -g
 CPPFLAGS = -Isrc -isystem $(LUAINC) -isystem /usr/include/lua5.1 -D_GNU_SOURCE $(if $(LLHTTP),-DHAVE_LLHTTP)
 COMPILE  = $(CC) -std=gnu11 $(WARN) $(CFLAGS) $(SANITIZE) $(CPPFLAGS) -fdata-sections -ffunction-sections
 
-# What a process needs is linked in: a shared library costs private pages in every process.
+# What a process needs is linked in: a shared library costs private pages in every process. libc before libm:
+# it has ldexp and frexp too, which are all that a running agent needs, so that libm is never touched.
 LIBS     = $(LIBDIR)/libluajit-5.1.a $(LIBDIR)/liblua5.1-luv.a $(LIBUV) -Wl,-Bstatic $(PARSER) -Wl,-Bdynamic \
-           -lm -ldl -lpthread
+           -lc -lm -ldl -lpthread
 LINK     = $(CC) $(CFLAGS) $(SANITIZE) $(if $(SANITIZER),,-static-libgcc) -Wl,-E -Wl,--gc-sections -Wl,-z,relro,-z,now
 
 SOURCES  = $(filter-out $(wildcard src/git/*.c src/curl/*.c),$(wildcard src/*/*.c))

@@ -1,7 +1,8 @@
 -- Runs items at fixed intervals on the monotonic clock. The first run comes within the first seconds,
--- spread so that not all items start at once; from then on an item has a phase of its own, derived from
--- host and item, so that ten thousand machines don't beat in time. An item never runs twice at once: a
--- tick that finds it busy, or that the machine slept through, is skipped and counted.
+-- spread so that not all items start at once; from then on an item has a fixed phase, derived from host and
+-- item, so that ten thousand machines don't beat in time. Items may share a beat: their phases then lie on
+-- common ticks of the host, so that one wake-up serves several. An item never runs twice at once: a tick that
+-- finds it busy, or that the machine slept through, is skipped and counted.
 
 local hash = require("agent.hash")
 
@@ -83,13 +84,21 @@ local function first_run(self, item)
   run(self, item)
 end
 
+-- 0 <= phase < interval; with a beat one of the common ticks that lie in the interval.
+local function phase_of(self, id, interval, beat)
+  local fraction = hash.fraction(self.host .. "\0" .. id)
+  if not beat or beat > interval then return fraction * interval end
+  return hash.fraction(self.host) * beat + math.floor(fraction * math.floor(interval / beat)) * beat
+end
+
 --- Runs `fn(done)` each `interval` seconds until remove(id); the run lasts until it calls done(err).
 ---@param id string unique among the items
 ---@param interval number seconds
 ---@param fn fun(done: fun(err: table?))
-function M:every(id, interval, fn)
+---@param beat? number seconds between the common ticks that the item shall keep to
+function M:every(id, interval, fn, beat)
   assert(not self.items[id], id .. " is scheduled already")
-  local item = { id = id, interval = interval, run = fn, phase = hash.fraction(self.host .. "\0" .. id) * interval,
+  local item = { id = id, interval = interval, run = fn, phase = phase_of(self, id, interval, beat),
     runs = 0, missed = 0, errors = 0, longest_s = 0 }
   self.items[id] = item
   local spread = math.min(FIRST_SPREAD, interval)

@@ -91,6 +91,18 @@ describe("the scheduler", function()
     for i = 3, #due do assert.near(due[2], due[i], 0.31) end
   end)
 
+  it("runs items of one beat on common ticks, each at its own of them", function()
+    local s, t = setup()
+    local at = {}
+    for _, id in ipairs({ "CPU", "MEM", "FS", "KERNEL" }) do
+      local interval = (id == "FS" or id == "KERNEL") and 300 or 10
+      s:every(id, interval, function(done) at[id] = t.now done() end, 10)
+    end
+    t.advance(1000)
+    for _, id in ipairs({ "MEM", "FS", "KERNEL" }) do assert.near(at.CPU % 10, at[id] % 10, 1e-6) end
+    assert.is_true(math.abs(at.FS % 300 - at.KERNEL % 300) > 1)
+  end)
+
   it("spreads the phases of many hosts evenly", function()
     local slots = {}
     for i = 1, 2000 do

@@ -1,6 +1,7 @@
 #include "host/host.h"
 
 #include <lauxlib.h>
+#include <luajit.h>
 #include <lualib.h>
 #include <luv/luv.h>
 #include <stdio.h>
@@ -8,6 +9,8 @@
 
 #include "util/clock.h"
 #include "util/log.h"
+
+enum { GC_PAUSE_PERCENT = 110 };
 
 static const char host_key = 'h';
 
@@ -111,6 +114,10 @@ bool host_open(struct host *h) {
         fprintf(stderr, "agent: no memory for Lua\n");
         return false;
     }
+    /* A life with little to do: a heap collected early stays small, and the compiler never earns back
+     * what it takes for code that runs each ten seconds. `agent lua` turns it on. */
+    lua_gc(h->L, LUA_GCSETPAUSE, GC_PAUSE_PERCENT);
+    luaJIT_setmode(h->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
     lua_pushlightuserdata(h->L, (void *)&host_key);
     lua_pushlightuserdata(h->L, h);
     lua_rawset(h->L, LUA_REGISTRYINDEX);

@@ -31,6 +31,16 @@ function M:encode(metrics)
   return bodies
 end
 
+-- All that is published in one turn of the loop leaves together: one batch a topic.
+local function pump_soon(self)
+  if self.pumping then return end
+  self.pumping = true
+  self.after(0, function()
+    self.pumping = false
+    self.outbox:pump()
+  end)
+end
+
 --- Publishes metrics under each of the namespaces; what the outbox has no room for is dropped and logged.
 function M:emit(namespaces, metrics)
   local bodies = self:encode(metrics)
@@ -41,7 +51,7 @@ function M:emit(namespaces, metrics)
       if not ok then self.log.error("outbox", "no room; the message is dropped", { ns = ns, reason = why }) end
     end
   end
-  self.outbox:pump()
+  pump_soon(self)
 end
 
 local function size_of(bodies, head)
@@ -86,7 +96,7 @@ function M:publish(ns, bodies, done)
   end
   local acknowledged = after_all(#bodies, within_deadline(self, done))
   for _, body in ipairs(bodies) do self.outbox:put(topic, head, body, acknowledged) end
-  self.outbox:pump()
+  pump_soon(self)
 end
 
 --- Gives the outbox `seconds` to get rid of what it holds, then closes the output; callback(messages left).
