@@ -6,7 +6,7 @@ local bxor, lshift, rshift, tobit = bit.bxor, bit.lshift, bit.rshift, bit.tobit
 
 local M = {}
 
---- FNV-1a of 32 bit (draft-eastlake-fnv), with a last mixing step for those who use few of its bits.
+--- FNV-1a of 32 bit (draft-eastlake-fnv), mixed once more, for similar names must differ in every bit.
 ---@param s string
 ---@return integer signed
 function M.of(s)
@@ -15,7 +15,9 @@ function M.of(s)
     h = bxor(h, s:byte(i))
     h = tobit(h + lshift(h, 1) + lshift(h, 4) + lshift(h, 7) + lshift(h, 8) + lshift(h, 24))
   end
-  return bxor(h, rshift(h, 15))
+  h = bxor(h, rshift(h, 16))
+  h = tobit(h + lshift(h, 3) + lshift(h, 11))
+  return bxor(h, rshift(h, 13))
 end
 
 --- The hash as a fraction, 0 <= f < 1.

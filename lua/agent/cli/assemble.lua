@@ -20,9 +20,13 @@ local function make_source(conf)
   local address = conf.agent.registryaddr
   local path = address:match("^file:(.+)$")
   if path then return require("agent.registry.file").new(path, require("agent.luafile").load, timer.after) end
-  if address ~= "" then return require("agent.registry.http").new(conf.agent) end
+  if address ~= "" then
+    return require("agent.registry.http").new(conf.agent, {
+      run = require("agent.worker.client").run, hostname = hostname, log = log,
+    })
+  end
   local err = { code = "registry", message = "agent.registryaddr is empty: no namespaces, nothing is published" }
-  return { fetch = function(_, callback) callback(err) end }
+  return { fetch = function(_, callback) callback(err) end, watch = function() end }
 end
 
 local function make_registry(self)
@@ -74,7 +78,10 @@ end
 
 --- Asks the registry anew and applies what it says; callback(err, change) as of registry:update().
 function M:update(callback)
-  self.registry:update(callback)
+  self.registry:update(function(err, change)
+    if not err and self.cycle then self.cycle:updated() end
+    callback(err, change)
+  end)
 end
 
 local function schedules(self)
@@ -112,10 +119,32 @@ local function listen(self)
   })
 end
 
-local function watch_source(self)
-  if not self.source.watch then return end
-  local why = self.source:watch(function() self:update(function() end) end)
-  if why then log.info("registry", "the file is not watched; /update or HUP reads it again", { reason = why }) end
+-- A source that tells of its changes is asked once, and again when it does.
+local function follow(self, callback)
+  self:update(callback)
+  return self.source:watch(function() self:update(function() end) end)
+end
+
+-- Any other is asked each minute, and reported to.
+local function ask_each_minute(self, have_cache, callback)
+  self.cycle = require("agent.registry.cycle").new({
+    now = clock.mono, after = timer.after, host = hostname(), have_cache = have_cache, log = log,
+    update = function(done)
+      self:update(function(err)
+        done(err)
+        callback()
+      end)
+    end,
+    report = function(done)
+      if not self.source.report then return done() end
+      self.source:report(nil, function(err)
+        if err then log.warning("registry", "report not taken", { code = err.code, reason = err.message }) end
+        done(err)
+      end)
+    end,
+  })
+  self.cycle:start()
+  if have_cache then callback() end
 end
 
 -- The system groups run without a registry too; they don't wait for it any longer than this.
@@ -134,11 +163,15 @@ function M:start(callback)
   if not server then return callback({ code = "listen", message = why }) end
   self.server = server
   start_groups_anyway(self)
-  self.registry:restore(function()
-    self:update(function()
-      watch_source(self)
-      callback()
-    end)
+  local function answered()
+    if callback then callback() end
+    callback = nil
+  end
+  self.registry:restore(function(found)
+    local why = not self.source.watch and "" or follow(self, answered)
+    if not why then return end
+    if why ~= "" then log.info("registry", "the file can't be watched; it is read each minute", { reason = why }) end
+    ask_each_minute(self, found, answered)
   end)
 end
 
@@ -147,6 +180,7 @@ end
 function M:stop(seconds, callback)
   self.scheduler:stop()
   self.server:close()
+  if self.cycle then self.cycle:stop() end
   if self.source.close then self.source:close() end
   self.publisher:close(seconds, function(left)
     if left > 0 then

@@ -11,6 +11,7 @@ function M.run(args)
     io.stderr:write("usage: " .. M.usage .. "\n")
     return 64
   end
+  jit.on()
   local chunk, why = loadfile(file)
   if not chunk then
     io.stderr:write("agent lua: " .. why .. "\n")

@@ -8,15 +8,6 @@ local M = {
 local FLUSH_SECONDS, EXIT_SECONDS = 3, 4.5
 local TRIM_SECONDS = 20 -- after the first round of collection and publishing
 
--- A long life with little to do: without the JIT it costs a quarter less CPU (its compiler never earns back
--- what it spends on code that runs each ten seconds), and a heap collected early stays small.
-local function live_modestly()
-  jit.off()
-  jit.flush()
-  collectgarbage("setpause", 120)
-  require("agent.timer").after(TRIM_SECONDS, require("host").trim)
-end
-
 local function on_signal(name, fn)
   local handle = require("luv").new_signal()
   handle:start(name, fn)
@@ -108,7 +99,7 @@ local function boot(path, conf, warnings)
     end
     log.info("agent", "started", { version = host.build.version, namespaces = #agent.registry:namespaces() })
   end)
-  live_modestly()
+  require("agent.timer").after(TRIM_SECONDS, require("host").trim)
   stop_on_signals(agent)
   on_signal("sighup", function() agent:reload(function() end) end)
 end

@@ -4,7 +4,7 @@
 -- A failed call is tried again within its period, twice in the first period that fails, once in each after
 -- that, spread wide: so a registry that was away is back to its usual load as soon as it is back itself.
 
-local bit = require("bit")
+local hash = require("agent.hash")
 
 local M = {}
 M.__index = M
@@ -13,26 +13,13 @@ local UPDATE_S, REPORT_S = 60, 600
 local FIRST_REPORT_SPREAD_S = 180 -- after a restart with a cache, when all the others restarted too
 local SHORTEST_S = 5              -- between a call and the next tick
 
--- FNV-1a (32 bit) and a last mixing step → 0 … 1.
-local function hash(s)
-  local h = 0x811c9dc5
-  for i = 1, #s do
-    h = bit.bxor(h, s:byte(i))
-    h = bit.tobit(h + bit.lshift(h, 1) + bit.lshift(h, 4) + bit.lshift(h, 7) + bit.lshift(h, 8) + bit.lshift(h, 24))
-  end
-  h = bit.bxor(h, bit.rshift(h, 16))
-  h = bit.tobit(h + bit.lshift(h, 3) + bit.lshift(h, 11))
-  h = bit.bxor(h, bit.rshift(h, 13))
-  return bit.band(h, 0x7fffffff) / 0x80000000
-end
-
 -- One call that is repeated: each `period` seconds at its phase, and in between after a failure.
 local Call = {}
 Call.__index = Call
 
 local function new_call(cycle, name, period, fn)
   return setmetatable({ cycle = cycle, name = name, period = period, fn = fn, failed = 0, tries = 0,
-    phase = hash(cycle.host .. "\0registry " .. name) * period }, Call)
+    phase = hash.fraction(cycle.host .. "\0registry " .. name) * period }, Call)
 end
 
 function Call:until_tick()
@@ -105,7 +92,7 @@ end
 --- last good state to live on;
 --- update (done), report (done) with done(err) once; log.
 function M.new(options)
-  local function random() return hash(("%s\0%.6f"):format(options.host, options.now())) end
+  local function random() return hash.fraction(("%s\0%.6f"):format(options.host, options.now())) end
   local self = setmetatable({ now = options.now, after = options.after, host = options.host,
     random = options.random or random, have_cache = options.have_cache, log = options.log }, M)
   self.updates = new_call(self, "update", UPDATE_S, options.update)

@@ -9,7 +9,8 @@ local M = {}
 M.__index = M
 
 --- options:
----   source     :fetch(callback(err, { namespaces = { [ns] = { items = {…} } | { error = … } }, ids? }))
+---   source     :fetch(callback(err, answer), known): answer = { namespaces = { [ns] = one }, ids? }, one =
+---              { items = {…}, digest? } | { same = true, digest }, when known[ns] is its digest | { error = … }
 ---   cache      :load(callback(err, state)), :save(state, callback); nil for none (see cache.lua)
 ---   apply      (records): called after each change, and once after the first answer
 ---   now, wall  () → seconds, monotonic and unix
@@ -69,11 +70,16 @@ local function take(self, raw)
   return change, news
 end
 
--- The answer of a source over what is known: a namespace that failed keeps its items.
+-- The answer of a source over what is known: a namespace that failed keeps its items, one that is the same has
+-- not sent them again.
 local function merge(self, answer)
   local raw, errors = {}, {}
+  self.digests = {}
   for ns, one in pairs(answer.namespaces) do
-    if one.error then
+    self.digests[ns] = one.digest
+    if one.same then
+      raw[ns] = self.raw[ns]
+    elseif one.error then
       errors[#errors + 1] = { ns = ns, code = one.error.code, message = one.error.message }
       self.log.warning("registry", "no items; what was known stays",
         { ns = ns, code = one.error.code, reason = one.error.message })
@@ -142,7 +148,7 @@ function M:update(callback)
     local waiting = self.waiting
     self.waiting = {}
     for _, answer_to in ipairs(waiting) do answer_to(err, change) end
-  end)
+  end, self.digests)
 end
 
 --- The machine's namespaces, sorted; not to be changed.
