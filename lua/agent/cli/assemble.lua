@@ -168,9 +168,11 @@ function M:start(callback)
     callback = nil
   end
   self.registry:restore(function(found)
-    local why = not self.source.watch and "" or follow(self, answered)
-    if not why then return end
-    if why ~= "" then log.info("registry", "the file can't be watched; it is read each minute", { reason = why }) end
+    local unwatched = not self.source.watch and "" or follow(self, answered)
+    if not unwatched then return end
+    if unwatched ~= "" then
+      log.info("registry", "the file can't be watched; it is read each minute", { reason = unwatched })
+    end
     ask_each_minute(self, found, answered)
   end)
 end
