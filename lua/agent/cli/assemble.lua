@@ -40,6 +40,13 @@ local function make_registry(self)
   })
 end
 
+-- The longest stalls: since the start, and since the metric was sent last.
+local function note_stall(self)
+  local stall = host.take_stall()
+  self.longest_stall = math.max(self.longest_stall, stall)
+  self.recent_stall = math.max(self.recent_stall, stall)
+end
+
 local function environment(self)
   local conf = self.conf.agent
   return {
@@ -48,9 +55,10 @@ local function environment(self)
     agent = {
       errors = host.errors,
       stall_ms = function()
-        local stall = host.take_stall()
-        self.longest_stall = math.max(self.longest_stall, stall)
-        return stall
+        note_stall(self)
+        local recent = self.recent_stall
+        self.recent_stall = 0
+        return recent
       end,
       usage = function(visit) self.scheduler:usage(visit, true) end,
       outbox = function() return self.publisher.outbox:status() end,
@@ -63,7 +71,7 @@ end
 --- What knows and collects, from a complete configuration (config.lua). Nothing runs yet, and nothing is
 --- connected: that is start()'s.
 function M.new(conf)
-  local self = setmetatable({ conf = conf, started = clock.mono(), longest_stall = 0 }, M)
+  local self = setmetatable({ conf = conf, started = clock.mono(), longest_stall = 0, recent_stall = 0 }, M)
   self.scheduler = require("agent.scheduler").new({ now = clock.mono, after = timer.after, call = host.call,
     host = hostname(), log = log })
   self.registry = make_registry(self)
@@ -98,6 +106,7 @@ end
 
 --- For /me/status.
 function M:status()
+  note_stall(self)
   local status = self.publisher:status()
   status.version, status.commit = host.build.version, host.build.commit
   status.hostname, status.pid = hostname(), uv.os_getpid()
@@ -168,6 +177,7 @@ function M:start(callback)
     callback = nil
   end
   self.registry:restore(function(found)
+    if found and self.source.resume then self.source:resume(self.registry:namespaces(), self.registry.ids) end
     local unwatched = not self.source.watch and "" or follow(self, answered)
     if not unwatched then return end
     if unwatched ~= "" then

@@ -97,6 +97,11 @@ function M:fetch(callback, known)
     end)
 end
 
+--- Takes up where an earlier process stopped: what it was told last is what a report says.
+function M:resume(namespaces, ids)
+  self.state = namespaces[1] and { namespaces = namespaces, ids = ids } or {}
+end
+
 --- Reports this machine, once something has been fetched. callback(err) once.
 --- state: { namespaces = array | nil, ids = { [ns] = id } | nil }; default: as last fetched.
 function M:report(state, callback)
