@@ -4,7 +4,7 @@
 -- common ticks of the host, so that one wake-up serves several. An item never runs twice at once: a tick that
 -- finds it busy, or that the machine slept through, is skipped and counted.
 
-local hash = require("agent.hash")
+local hash = require("host.hash")
 
 local M = {}
 M.__index = M

@@ -37,6 +37,7 @@ local function make_registry(self)
     source = self.source, now = clock.mono, wall = clock.wall, log = log,
     cache = remote and require("agent.registry.cache").new(conf.statedir .. "/registry.json") or nil,
     apply = function(records) self.collection:apply(records) end,
+    later = function(fn) timer.after(0.001, fn) end,
   })
 end
 

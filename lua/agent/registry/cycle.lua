@@ -4,7 +4,7 @@
 -- A failed call is tried again within its period, twice in the first period that fails, once in each after
 -- that, spread wide: so a registry that was away is back to its usual load as soon as it is back itself.
 
-local hash = require("agent.hash")
+local hash = require("host.hash")
 
 local M = {}
 M.__index = M

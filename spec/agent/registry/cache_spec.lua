@@ -3,9 +3,9 @@ local loop = require("loop")
 local program = require("program")
 local uv = require("luv")
 
-local state = { saved = 1714557600, ids = { ["a.loda"] = "0d9a" }, namespaces = {
-  ["a.loda"] = { { measurement_type = "PORT", name = "PORT.sshd.22", port = "22", note = 'ü"\\\n' } },
-  ["empty.loda"] = {},
+local items = { { measurement_type = "PORT", name = "PORT.sshd.22", port = "22", note = 'ü"\\\n' } }
+local state = { saved = 1714557600, namespaces = {
+  { "a.loda", "0d9a", Cache.items_text(items) }, { "empty.loda", nil, Cache.items_text({}) },
 } }
 
 describe("the last good state", function()
@@ -33,7 +33,10 @@ describe("the last good state", function()
 
   it("is read as it was written", function()
     assert.is_nil(save(Cache.new(path), state))
-    assert.same(state, load())
+    local loaded = load()
+    assert.same(state, loaded)
+    assert.same(items, Cache.text_items(loaded.namespaces[1][3]))
+    assert.same({}, Cache.text_items(loaded.namespaces[2][3]))
     assert.is_nil(uv.fs_stat(path .. ".tmp"))
   end)
 
@@ -50,6 +53,7 @@ describe("the last good state", function()
     local bad = {
       torn = text:sub(1, -2), damaged = (text:gsub("sshd", "sshe")), empty = "", foreign = "return {}",
       newer = (text:gsub("^agent%-registry 1", "agent-registry 2")), longer = text .. " ",
+      shorter = (text:gsub("[^\n]*\n$", "")),
     }
     for what, one in pairs(bad) do
       program.write(folder .. "/bad", one)

@@ -1,3 +1,4 @@
+local Cache = require("agent.registry.cache")
 local Registry = require("agent.registry")
 
 local function cpu(interval)
@@ -25,16 +26,18 @@ local function setup(options)
   end
   t.options = {
     now = function() return t.clock end, wall = function() return 1714557600 + t.clock end,
+    later = function(fn) fn() end,
     apply = function(records) t.applied[#t.applied + 1] = records end,
     log = { info = line("info"), warning = line("warning"), error = line("error") },
-    source = { fetch = function(_, callback)
-      t.asked = t.asked + 1
+    source = { fetch = function(_, callback, known)
+      t.asked, t.known = t.asked + 1, known
       t.reply = function() callback(t.err, t.answer) end
       if not t.hold then t.reply() end
     end },
     cache = {
       load = function(_, callback) callback(not t.state and { code = "ENOENT", message = "none" } or nil, t.state) end,
       save = function(_, state, callback) t.saved[#t.saved + 1] = state callback() end,
+      items_text = Cache.items_text, text_items = Cache.text_items,
     },
   }
   for key, value in pairs(options or {}) do t.options[key] = value end
@@ -118,6 +121,20 @@ describe("the registry", function()
     assert.matches("no answer in 10 s", t.registry:status().last_error)
   end)
 
+  it("hands its source the digests it knows, and keeps what is the same", function()
+    local t = setup()
+    local answer = good({ ["a.loda"] = { port("x") } })
+    answer.namespaces["a.loda"].digest = "d1"
+    t.update(answer)
+    local _, change = t.update({ namespaces = { ["a.loda"] = { same = true, digest = "d1" } } })
+    assert.same({ ["a.loda"] = "d1" }, t.known)
+    assert.same({}, change.removed)
+    assert.equal(1, #t.registry.records)
+    assert.equal(1, #t.applied)
+    t.update({ namespaces = { ["a.loda"] = { same = true, digest = "d1" }, ["new.loda"] = { same = true } } })
+    assert.matches("lost", t.registry.errors[1].message)
+  end)
+
   it("shares one question among concurrent updates", function()
     local t = setup()
     t.hold, t.answer = true, good({})
@@ -132,7 +149,8 @@ describe("the registry", function()
 
   it("does yesterday's work from the cache, and says how old it is", function()
     local t = setup()
-    t.state = { saved = 1714557600 + 1000 - 7200, namespaces = { ["a.loda"] = { port("x") } } }
+    t.state = { saved = 1714557600 + 1000 - 7200,
+      namespaces = { { "a.loda", "0d9a", Cache.items_text({ port("x") }) } } }
     local found
     t.registry:restore(function(yes) found = yes end)
     assert.is_true(found)
@@ -168,6 +186,6 @@ describe("the registry", function()
     assert.equal(2, #t.saved)
     t.update(good({ ["a.loda"] = {} }))
     assert.equal(3, #t.saved)
-    assert.same({ ["a.loda"] = {} }, t.saved[3].namespaces)
+    assert.same({ { "a.loda", "id of a.loda", Cache.items_text({}) } }, t.saved[3].namespaces)
   end)
 end)
