@@ -60,7 +60,8 @@ bool scan_u64(struct scan *line, uint64_t *value) {
 bool scan_fraction(struct scan *line, double *value) {
     struct scan rest = *line;
     struct scan word;
-    if (!scan_word(&rest, &word) || scan_left(&word) > 16 || !is_digit(*word.at)) {
+    /* 15 digits are exact in a double, and more than any load of a kernel has */
+    if (!scan_word(&rest, &word) || scan_left(&word) > 15 || !is_digit(*word.at)) {
         return false;
     }
     double digits = 0;
