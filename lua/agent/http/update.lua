@@ -7,7 +7,8 @@ local M = {}
 
 local function diff_text(err, change)
   change = change or {}
-  local diff = { error = err and err.message, code = err and err.code, seconds = change.seconds }
+  local diff = { error = err and err.message, code = err and err.code,
+    seconds = change.seconds and math.floor(change.seconds * 1e6 + 0.5) / 1e6 }
   for _, name in ipairs({ "added", "changed", "removed", "refused", "errors", "applied", "restart" }) do
     diff[name] = json.list(change[name] or {})
   end
