@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+enum { EXACT_DIGITS = 15 }; /* that a double holds exactly */
+
 static bool is_blank(char c) {
     return c == ' ' || c == '\t';
 }
@@ -60,18 +62,18 @@ bool scan_u64(struct scan *line, uint64_t *value) {
 bool scan_fraction(struct scan *line, double *value) {
     struct scan rest = *line;
     struct scan word;
-    /* 15 digits are exact in a double, and more than any load of a kernel has */
-    if (!scan_word(&rest, &word) || scan_left(&word) > 15 || !is_digit(*word.at)) {
+    if (!scan_word(&rest, &word) || !is_digit(*word.at)) {
         return false;
     }
     double digits = 0;
     double scale = 0; /* 0 before the point */
+    int count = 0;
     for (const char *at = word.at; at < word.end; at++) {
         if (*at == '.' && scale == 0) {
             scale = 1;
             continue;
         }
-        if (!is_digit(*at)) {
+        if (!is_digit(*at) || ++count > EXACT_DIGITS) {
             return false;
         }
         digits = digits * 10 + (*at - '0');
