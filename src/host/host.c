@@ -114,8 +114,8 @@ bool host_open(struct host *h) {
         fprintf(stderr, "agent: no memory for Lua\n");
         return false;
     }
-    /* A life with little to do: a heap collected early stays small, and the compiler never earns
-     * back what it takes for code that runs each ten seconds. `agent lua` turns it on. */
+    /* A life with little to do: a heap collected early stays small, and compiling what runs each
+     * ten seconds earns nothing back. `agent lua` turns the JIT on. */
     lua_gc(h->L, LUA_GCSETPAUSE, GC_PAUSE_PERCENT);
     luaJIT_setmode(h->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
     lua_pushlightuserdata(h->L, (void *)&host_key);
