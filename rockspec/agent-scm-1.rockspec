@@ -64,6 +64,7 @@ build = {
     ["agent.json"] = "lua/agent/json.lua",
     ["agent.luafile"] = "lua/agent/luafile.lua",
     ["agent.namespace"] = "lua/agent/namespace.lua",
+    ["agent.outcome"] = "lua/agent/outcome.lua",
     ["agent.publish"] = "lua/agent/publish/init.lua",
     ["agent.publish.file"] = "lua/agent/publish/file.lua",
     ["agent.publish.nsq"] = "lua/agent/publish/nsq.lua",

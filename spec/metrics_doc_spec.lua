@@ -80,6 +80,27 @@ local function proc()
   return of_items(results, "PROC.x")
 end
 
+-- Runs of a plugin and a builtin named x with a metric m; `<plugin>` and `<metric>` stand for them in the rows.
+local function runs()
+  local metrics = {}
+  local outcome = require("agent.outcome").new({
+    exception = "a.b", log = { warning = function() end },
+    emit = function(_, list)
+      for _, metric in ipairs(list) do
+        metric.name = metric.name:gsub("%.x%.m$", ".<plugin>.<metric>"):gsub("^plugin%.x$", "plugin.<plugin>")
+        metrics[#metrics + 1] = metric
+      end
+    end,
+  })
+  local usage = { seconds = 0.1, cpu_ms = 1.5, maxrss = 4096, output_bytes = 1 }
+  outcome:report({ kind = "plugin", ns = "a.b", name = "PLUGIN.x", project = "g/x", status = 1, usage = usage,
+    metrics = { { name = "m", value = 1 } } })
+  outcome:report({ kind = "plugin", ns = "a.b", name = "PLUGIN.x", project = "g/SEC-x", status = 0,
+    metrics = { { name = "m", value = 1 } } })
+  outcome:report({ kind = "goplugin", ns = "a.b", name = "x", status = 1 })
+  return metrics
+end
+
 -- group, metrics(); module: the collector's, to compare its interval; only: a pattern of the names that the
 -- function covers, where another line covers the rest of the group.
 local emitted = {
@@ -91,6 +112,7 @@ local emitted = {
   { group = "PORT", module = "port", metrics = port },
   { group = "PROC", module = "proc", metrics = proc },
   { group = "AGENT", module = "self", metrics = own },
+  { group = "PLUGIN", metrics = runs },
 }
 
 local function rows()

@@ -33,6 +33,8 @@ return {
   { key = "agent.pluginsuser", type = "name", default = "nobody", says = "The user that plugins run as." },
   { key = "agent.git", type = "git", default = "",
     says = "Clone URL of plugins that an item names by project only." },
+  { key = "agent.exceptionns", type = "namespace", empty = true, default = "exception.monitor.loda",
+    says = 'The namespace that is told of failed runs of plugins and builtins; "" for none.' },
   { key = "agent.builtindir", type = "path", default = "/etc/agent/builtin.d",
     says = "Lua functions of this host, beside those that come with the agent." },
   { key = "agent.procfs", type = "path", default = "/proc", says = "Root of proc, for containers and fixtures." },

@@ -80,6 +80,16 @@ M.name = {
   end,
 }
 
+M.namespace = {
+  wants = function(entry)
+    return 'a namespace such as "web.shop.loda"' .. (entry.empty and ', or "" for none' or "")
+  end,
+  read = function(value, entry)
+    local good = require("agent.namespace").valid(value) or (value == "" and entry.empty)
+    return good and value or nil
+  end,
+}
+
 M.boolean = {
   wants = function() return "true or false" end,
   read = function(value) if type(value) == "boolean" then return value end end,

@@ -71,6 +71,7 @@ describe("the configuration's schema", function()
     ["agent.pidfile"] = { "", false },
     ["agent.registryaddr"] = { "ftp://x", "http://", "file:", "http://a b", "http://x:99999", "x?y", 5 },
     ["agent.pluginsuser"] = { "", "-u", "a b", ("x"):rep(40) },
+    ["agent.exceptionns"] = { 5, "a b", "x/y", ("x"):rep(60) },
     ["agent.git"] = { "git://x/y.git", "git://%s/%s", "git://%d/%s", "--upload-pack=%s", "git://x y/%s" },
     ["agent.ifaceprefix"] = { "eth", { 1 }, { eth = true } },
     ["agent.mininterval"] = { 0, -1, "1x", "10", "1e3s", "2h", 0 / 0 },
