@@ -1,20 +1,12 @@
 -- SIGHUP: reads the configuration again and applies what can be applied while the agent runs.
 
+local same = require("agent.same")
+
 local M = {}
 
 -- What a running agent takes over; any other change is named and waits for a restart.
-local reloadable = { ["agent.intervals"] = true, ["agent.mininterval"] = true }
-
-local function same(a, b)
-  if type(a) ~= "table" or type(b) ~= "table" then return a == b end
-  for key, value in pairs(a) do
-    if not same(value, b[key]) then return false end
-  end
-  for key in pairs(b) do
-    if a[key] == nil then return false end
-  end
-  return true
-end
+local reloadable = { ["agent.intervals"] = true, ["agent.mininterval"] = true, ["agent.autoenable"] = true }
+local sections = { log = true, plugins = true }
 
 --- The keys, as "section.key", whose values differ in two complete configurations; sorted.
 function M.changed(old, new)
@@ -37,7 +29,7 @@ function M.apply(conf, new)
   local applied, waiting = {}, {}
   for _, path in ipairs(M.changed(conf, new)) do
     local section, key = path:match("^(.-)%.(.*)$")
-    if section == "log" or reloadable[path] then
+    if sections[section] or reloadable[path] then
       conf[section][key] = new[section][key]
       applied[#applied + 1] = path
     else

@@ -9,6 +9,12 @@ local function below_statedir(name)
   return function(conf) return conf.agent.statedir .. "/" .. name end
 end
 
+-- Only root can run plugins as somebody else.
+local function own_or_nobody()
+  local uv = require("luv")
+  return uv.getuid() == 0 and "nobody" or (uv.os_get_passwd() or {}).username or ""
+end
+
 return {
   { key = "agent.listen", type = "listen", default = "127.0.0.1:1232",
     says = "Where the HTTP API listens; port 0 takes a free one." },
@@ -30,7 +36,11 @@ return {
     says = "Prefixes of the interfaces that are reported; with none, NET takes all and no address is sent." },
   { key = "agent.pluginsdir", type = "path", default = "/usr/local/agent-plugins",
     says = "Where plugins are checked out; also holds the cached host name and addresses." },
-  { key = "agent.pluginsuser", type = "name", default = "nobody", says = "The user that plugins run as." },
+  { key = "agent.pluginsuser", type = "name", default = own_or_nobody,
+    shown = "nobody for root, else the agent's own user",
+    says = "The user that plugins run as." },
+  { key = "agent.autoenable", type = "duration", default = 86400, min = 60, max = 31536000,
+    says = "A plugin that was disabled is enabled again after this time." },
   { key = "agent.git", type = "git", default = "",
     says = "Clone URL of plugins that an item names by project only." },
   { key = "agent.exceptionns", type = "namespace", empty = true, default = "exception.monitor.loda",
@@ -72,6 +82,23 @@ return {
     says = "The file is rotated at this size (file)." },
   { key = "output.keep", type = "integer", default = 2, min = 1, max = 100,
     says = "Rotated files kept, PATH.1 the newest (file)." },
+
+  { key = "plugins.cpuseconds", type = "integer", default = 300, min = 1, max = 86400,
+    says = "Seconds of CPU of each process of a run (RLIMIT_CPU). An item may say its own for each of these." },
+  { key = "plugins.addressspace", type = "size", default = 4 * GiB, min = MiB, max = 1024 * GiB,
+    says = "Address space of each process (RLIMIT_AS)." },
+  { key = "plugins.processes", type = "integer", default = 512, min = 1, max = 2 ^ 22,
+    says = "Processes that agent.pluginsuser may have in all (RLIMIT_NPROC); root may have any number." },
+  { key = "plugins.openfiles", type = "integer", default = 1024, min = 8, max = 2 ^ 20,
+    says = "Descriptors of each process (RLIMIT_NOFILE)." },
+  { key = "plugins.filesize", type = "size", default = GiB, min = 0, max = 1024 * GiB,
+    says = "Size of a file that it writes (RLIMIT_FSIZE)." },
+  { key = "plugins.outputsize", type = "size", default = MiB, min = KiB, max = 16 * MiB,
+    says = "Bytes of output; a run that prints more is refused." },
+  { key = "plugins.memory", type = "size", default = GiB, min = MiB, max = 1024 * GiB,
+    says = "Memory of a run's processes together, where cgroup v2 has its controller and the agent may." },
+  { key = "plugins.cpu", type = "number", default = 0, min = 0, max = 1024,
+    says = "Processors that a run may use, likewise; 0 for no limit." },
 
   { key = "log.logdir", type = "path", empty = true, default = "",
     says = 'Directory of agent.log; "" writes to stderr.' },

@@ -102,6 +102,11 @@ M.integer = {
   end,
 }
 
+M.number = {
+  wants = function(entry) return "a number" .. range(entry) end,
+  read = function(value, entry) return finite(value) and within(value, entry) or nil end,
+}
+
 M.duration = {
   wants = function(entry)
     return 'a number of seconds, or a string with ms, s, m, h or d such as "10s"'

@@ -117,6 +117,10 @@ local function second_thoughts(conf, warn)
   if conf.agent.pluginsuser == "root" then
     warn("agent.pluginsuser", "plugins run as root; a user without rights is safer")
   end
+  local user = conf.agent.pluginsuser
+  if user ~= "" and not require("agent.user").find(user) then
+    warn("agent.pluginsuser", "this machine has no such user: plugins will not run")
+  end
   if conf.agent.registryaddr == "" then
     warn("agent.registryaddr", "no registry: there are no namespaces, so nothing is published")
   end

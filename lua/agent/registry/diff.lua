@@ -1,20 +1,12 @@
 -- What one set of records has that another has not.
 
+local same = require("agent.same")
+
 local M = {}
 
 --- "NS TYPE NAME": what an item is known by.
 function M.key(record)
   return ("%s %s %s"):format(record.ns, record.type, record.name)
-end
-
-local function same(a, b)
-  for key, value in pairs(a) do
-    if b[key] ~= value then return false end
-  end
-  for key in pairs(b) do
-    if a[key] == nil then return false end
-  end
-  return true
 end
 
 local function by_key(records)
@@ -23,7 +15,7 @@ local function by_key(records)
   return map
 end
 
---- Compares two lists of flat records. Returns { added, changed, removed }: sorted arrays of keys.
+---- Compares two lists of records. Returns { added, changed, removed }: sorted arrays of keys.
 function M.between(old, new)
   local before, after = by_key(old), by_key(new)
   local result = { added = {}, changed = {}, removed = {} }

@@ -78,16 +78,24 @@ local function group(item)
   return { name = text_of(item.name), interval = interval }
 end
 
-local types = { PORT = port, PROC = proc, CPU = group, DISK = group, MEM = group, NET = group, FS = group,
-  TIME = group, KERNEL = group, DEV = group, COREDUMP = group }
+-- Unlike other items it has to say its interval: 0 is a meaning of its own.
+local function plugin(item)
+  local name = text_of(item.name)
+  local why = check_name(name)
+  if why then return nil, why end
+  return require("agent.registry.plugin_item").complete({ name = name }, item, text_of)
+end
+
+local types = { PORT = port, PROC = proc, PLUGIN = plugin, CPU = group, DISK = group, MEM = group, NET = group,
+  FS = group, TIME = group, KERNEL = group, DEV = group, COREDUMP = group }
 
 -- Types that are known and not run by the agent (alarm-adapter runs API), or not yet.
-local passed_over = { API = true, HEALTH = true, PS = true, LOG = true, PLUGIN = true, GOPLUGIN = true, BUILTIN = true,
+local passed_over = { API = true, HEALTH = true, PS = true, LOG = true, GOPLUGIN = true, BUILTIN = true,
   LUA = true }
 
 --- Makes the record of one item. Returns it, nil and the reason of a refusal, or nothing at all for items
 --- that are not the agent's business. Records: type, name, interval (seconds; nil = not said; PORT and PROC 60),
---- PORT: port, timeout (seconds); PROC: path, cmdline (plain substring or nil).
+--- PORT: port, timeout (seconds); PROC: path, cmdline (plain substring or nil); PLUGIN: see plugin_item.lua.
 ---@param item any
 ---@return table? record
 ---@return string? reason
@@ -105,12 +113,18 @@ function M.normalise(item)
   return record, why
 end
 
--- Two items of one name in a namespace would write the same series.
-local function is_double(record, seen)
-  if not types[record.type] or types[record.type] == group then return false end
-  if seen[record.name] then return true end
-  seen[record.name] = true
-  return false
+-- Two items of one name in a namespace would write the same series, two plugins of one project's name would
+-- share a directory. Why a record is refused, or nil.
+local function double(record, seen)
+  if not types[record.type] or types[record.type] == group then return nil end
+  if seen[record.name] then return "the name is taken by an item before" end
+  local directory = record.dir and "/" .. record.dir
+  if directory and seen[directory] then
+    return ("git: a plugin before, %s, has the same project name, %s"):format(seen[directory], record.dir)
+  end
+  seen[record.name] = record.name
+  if directory then seen[directory] = record.name end
+  return nil
 end
 
 --- The records of a namespace's items, each with its ns. refuse(index, name, reason) is called for the others.
@@ -119,8 +133,8 @@ function M.of_namespace(ns, items, refuse)
   local records, seen = {}, {}
   for i, item in ipairs(items) do
     local record, why = M.normalise(item)
-    if record and is_double(record, seen) then record, why = nil, "the name is taken by an item before" end
-    if record then
+    if record then why = double(record, seen) end
+    if record and not why then
       record.ns = ns
       records[#records + 1] = record
     elseif why then
