@@ -56,9 +56,6 @@ local function conclude(self, plugin, how, ended)
   ended.ns, ended.name, ended.project = plugin.record.ns, plugin.record.name, plugin.record.project
   plugin.last = { status = ended.status, reason = ended.reason, seconds = ended.usage and ended.usage.seconds,
     at = how.at, commit = ended.commit }
-  if ended.status ~= run.OK then
-    self.log.warning("plugin", "run failed: " .. ended.reason, fields_of(plugin, { type = how.type }))
-  end
   self.outcome:report(ended)
   if how.done then how.done(ended) end
 end
