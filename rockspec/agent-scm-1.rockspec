@@ -78,6 +78,7 @@ build = {
     ["agent.publish.parts"] = "lua/agent/publish/parts.lua",
     ["agent.publish.points"] = "lua/agent/publish/points.lua",
     ["agent.publish.servers"] = "lua/agent/publish/servers.lua",
+    ["agent.publish.tickets"] = "lua/agent/publish/tickets.lua",
     ["agent.registry"] = "lua/agent/registry/init.lua",
     ["agent.registry.cache"] = "lua/agent/registry/cache.lua",
     ["agent.registry.cycle"] = "lua/agent/registry/cycle.lua",

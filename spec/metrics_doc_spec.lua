@@ -30,8 +30,9 @@ local function own()
       errors = function() return 0 end,
       stall_ms = function() return 1.5 end,
       usage = function(visit) visit("CPU", { longest_s = 0.0123456, missed = 1, errors = 2 }) end,
-      outbox = function()
-        return { bytes = 1, messages = 1, published = 1, published_bytes = 1, dropped = { full = 1 } }
+      outboxes = function()
+        return { { output = "nsq", bytes = 1, messages = 1, published = 1, published_bytes = 1,
+          dropped = { full = 1 } } }
       end,
       points_dropped = function() return { not_finite = 1 } end,
       registry_age = function() return 61.5 end,

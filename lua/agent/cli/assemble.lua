@@ -62,7 +62,7 @@ local function environment(self)
         return recent
       end,
       usage = function(visit) self.scheduler:usage(visit, true) end,
-      outbox = function() return self.publisher.outbox:status() end,
+      outboxes = function() return self.publisher:outboxes() end,
       points_dropped = function() return self.publisher.points_dropped end,
       registry_age = function() return self.registry:age() end,
     },
@@ -167,8 +167,8 @@ end
 --- Connects the output, opens the control API, restores the registry's last good answer and asks it for the
 --- next; callback(err) once, after the first answer or its failure.
 function M:start(callback)
-  self.publisher = require("agent.publish").new({ output = self.conf.output, clock = clock, after = timer.after,
-    call = host.call, log = log, hostname = hostname })
+  self.publisher = require("agent.publish").new({ clock = clock, after = timer.after, call = host.call, log = log,
+    outputs = { self.conf.output, unpack(self.conf.output.also) }, hostname = hostname })
   local server, why = listen(self)
   if not server then return callback({ code = "listen", message = why }) end
   self.server = server

@@ -27,21 +27,26 @@ local function add_items(metrics, usage)
   end)
 end
 
-local function add_outbox(metrics, outbox, points_dropped)
-  add(metrics, "agent.outbox.bytes", outbox.bytes)
-  add(metrics, "agent.outbox.messages", outbox.messages)
-  add(metrics, "agent.published.messages", outbox.published)
-  add(metrics, "agent.published.bytes", outbox.published_bytes)
+local function add_outbox(metrics, outbox)
+  local tags = { output = outbox.output }
+  add(metrics, "agent.outbox.bytes", outbox.bytes, tags)
+  add(metrics, "agent.outbox.messages", outbox.messages, tags)
+  add(metrics, "agent.published.messages", outbox.published, tags)
+  add(metrics, "agent.published.bytes", outbox.published_bytes, tags)
   for reason, count in pairs(outbox.dropped) do
-    add(metrics, "agent.dropped", count, { what = "message", reason = reason })
+    add(metrics, "agent.dropped", count, { what = "message", reason = reason, output = outbox.output })
   end
+end
+
+local function add_outboxes(metrics, outboxes, points_dropped)
+  for _, outbox in ipairs(outboxes) do add_outbox(metrics, outbox) end
   for reason, count in pairs(points_dropped) do
-    add(metrics, "agent.dropped", count, { what = "point", reason = reason })
+    add(metrics, "agent.dropped", count, { what = "point", reason = reason, output = "all" })
   end
 end
 
 --- env.agent hands in what there is to tell: errors(), stall_ms() (longest since asked last),
---- usage(visit) of the scheduler, outbox() (its status), points_dropped(), registry_age() (seconds or nil).
+--- usage(visit) of the scheduler, outboxes() (see publish), points_dropped(), registry_age() (seconds or nil).
 local function new(env)
   local agent, now = env.agent, env.clock.mono
   local started = now()
@@ -61,7 +66,7 @@ local function new(env)
     local age = agent.registry_age()
     if age then add(metrics, "agent.registry.age", math.floor(age)) end
     add_items(metrics, agent.usage)
-    add_outbox(metrics, agent.outbox(), agent.points_dropped())
+    add_outboxes(metrics, agent.outboxes(), agent.points_dropped())
     done(metrics)
   end
   return { run = run }

@@ -15,6 +15,11 @@ local function own_or_nobody()
   return uv.getuid() == 0 and "nobody" or (uv.os_get_passwd() or {}).username or ""
 end
 
+-- The outputs of output.also have spools of their own.
+local function spool_directory(conf, output)
+  return conf.agent.statedir .. "/spool" .. (output and "-" .. output.name or "")
+end
+
 return {
   { key = "agent.listen", type = "listen", default = "127.0.0.1:1232",
     says = "Where the HTTP API listens; port 0 takes a free one." },
@@ -71,8 +76,15 @@ return {
     says = "Messages held in memory at most." },
   { key = "output.maxmemory", type = "size", default = 16 * MiB, min = 64 * KiB, max = 4 * GiB,
     says = "Bytes of messages held in memory at most." },
-  { key = "output.spooldir", type = "path", default = below_statedir("spool"), shown = "agent.statedir/spool",
-    says = "Reserved for messages that the output does not take." },
+  { key = "output.required", type = "boolean", default = true,
+    says = "Whether a message counts as delivered only when this output has it, or its spool; else best effort." },
+  { key = "output.spooldir", type = "path", default = spool_directory,
+    shown = "agent.statedir/spool (of `also`: spool-NAME)",
+    says = "Where messages wait on disk that the output does not take. Each output needs its own." },
+  { key = "output.spoolsize", type = "size", default = 512 * MiB, min = 0, max = 1024 * GiB,
+    says = "Bytes on disk at most, then the oldest messages are dropped; 0 means no spool." },
+  { key = "output.spoolage", type = "duration", default = 7 * 86400, min = 60, max = 3650 * 86400,
+    says = "Messages that have waited longer on disk are dropped." },
   { key = "output.ack", type = "duration", default = 5, min = 0.1, max = 300,
     says = "A batch that is not acknowledged by then counts as not sent." },
   { key = "output.path", type = "path", default = below_statedir("points.jsonl"),
@@ -83,6 +95,8 @@ return {
   { key = "output.keep", type = "integer", default = 2, min = 1, max = 100,
     says = "Rotated files kept, PATH.1 the newest (file)." },
 
+  { key = "output.also", type = "outputs", default = {},
+    says = "More outputs, each with the keys above: everything is published to all of them." },
   { key = "plugins.cpuseconds", type = "integer", default = 300, min = 1, max = 86400,
     says = "Seconds of CPU of each process of a run (RLIMIT_CPU). An item may say its own for each of these." },
   { key = "plugins.addressspace", type = "size", default = 4 * GiB, min = MiB, max = 1024 * GiB,

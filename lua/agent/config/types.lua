@@ -230,6 +230,11 @@ M.map = {
   end,
 }
 
+-- Read by validate.lua, which knows the keys.
+M.outputs = {
+  wants = function() return "a list of tables, each with keys of `output`" end,
+}
+
 M.table = {
   wants = function() return "a table" end,
   read = function(value) return type(value) == "table" and value or nil end,

@@ -43,9 +43,9 @@ local function known_keys()
   return keys
 end
 
-local function default_of(entry, conf)
+local function default_of(entry, conf, at)
   local default = entry.default
-  if type(default) == "function" then return default(conf) end
+  if type(default) == "function" then return default(conf, at) end
   if type(default) ~= "table" then return default end
   local copy = {}
   for k, v in pairs(default) do copy[k] = v end
@@ -91,14 +91,57 @@ local function check_keys(given, sections, top, report, warn)
   return kept
 end
 
-local function read_entry(entry, given, conf, report)
+local function read_value(entry, value, path, report)
+  if value == nil then return nil end
+  local read, item = types[entry.type].read(value, entry)
+  if read == nil then report(path, refusal(entry, value, item)) end
+  return read
+end
+
+-- output.also: each of its tables has the keys of `output`, and defaults of its own.
+local function read_outputs(list, conf, known, report)
+  if type(list) ~= "table" then return report("output.also", "got a " .. type(list) .. ", want a list of tables") end
+  local outputs = {}
+  for i, given in ipairs(list) do
+    local path = luafile.join("output.also", i)
+    if type(given) ~= "table" then return report(path, "got a " .. type(given) .. ", want a table") end
+    for key in pairs(given) do
+      if not known[key] or key == "also" then unknown(report, luafile.join(path, key)) end
+    end
+    local output = {}
+    for _, entry in ipairs(schema) do
+      local section, name = split(entry.key)
+      if section == "output" and name ~= "also" and types[entry.type] then
+        output[name] = read_value(entry, given[name], luafile.join(path, name), report)
+        if output[name] == nil then output[name] = default_of(entry, conf, output) end
+      end
+    end
+    outputs[i] = output
+  end
+  return outputs
+end
+
+-- What the outputs must be together.
+local function check_outputs(output, report)
+  local directories, required = {}, false
+  for i, one in ipairs({ output, unpack(output.also) }) do
+    local path = i == 1 and "output" or luafile.join("output.also", i - 1)
+    if directories[one.spooldir] then report(path .. ".spooldir", "another output has the same; each needs its own") end
+    directories[one.spooldir] = true
+    required = required or one.required
+  end
+  if not required then report("output.required", "no output is required: then nothing could ever be acknowledged") end
+end
+
+local function read_entry(entry, given, conf, sections, report)
   local section, name = split(entry.key)
   local from = name and given[section] or given
   local value = from and from[name or section]
-  local read, item
-  if value ~= nil then
-    read, item = types[entry.type].read(value, entry)
-    if read == nil then report(entry.key, refusal(entry, value, item)) end
+  local read
+  if entry.type == "outputs" then
+    read = value ~= nil and read_outputs(value, conf, sections.output, report) or nil
+  else
+    read = read_value(entry, value, entry.key, report)
   end
   if read == nil then read = default_of(entry, conf) end
   if name then conf[section][name] = read else conf[section] = read end
@@ -145,8 +188,9 @@ function M.validate(given, lines)
   local conf = {}
   for section in pairs(sections) do conf[section] = {} end
   for _, entry in ipairs(schema) do
-    if types[entry.type] then read_entry(entry, given, conf, report) end
+    if types[entry.type] then read_entry(entry, given, conf, sections, report) end
   end
+  check_outputs(conf.output, report)
   if #problems > 0 then return nil, in_order(problems) end
   second_thoughts(conf, warn)
   return conf, in_order(warnings)

@@ -1,4 +1,4 @@
--- The way out: metrics → points → outbox → output.
+-- The way out: metrics → points → for each output an outbox. The bytes are made once and shared by all outputs.
 
 local namespace = require("agent.namespace")
 local points = require("agent.publish.points")
@@ -6,20 +6,38 @@ local points = require("agent.publish.points")
 local M = {}
 M.__index = M
 
---- options: output (conf.output), clock (mono, wall), after, call, log, hostname ().
-function M.new(options)
-  local conf, clock = options.output, options.clock
+local KNOWN_MAX = 1000 -- namespaces whose topic and head are remembered
+
+local function new_lane(conf, options)
+  local clock = options.clock
   local output = assert(require("agent.publish." .. conf.name).new(conf, {
     clock = clock, log = options.log, ack_ms = conf.ack * 1000,
   }))
-  return setmetatable({
-    clock = clock, after = options.after, log = options.log, hostname = options.hostname, ack = conf.ack,
-    points_dropped = {}, output = output,
+  return { name = conf.name, required = conf.required ~= false, output = output,
     outbox = require("agent.publish.outbox").new({
       output = output, max_bytes = conf.maxmemory, max_messages = conf.buffersize,
       now = clock.mono, after = options.after, call = options.call, log = options.log,
-    }),
+    }) }
+end
+
+--- options: outputs (array of conf.output, each complete; `required` ones decide what is acknowledged), clock (mono,
+--- wall), after, call, log, hostname ().
+function M.new(options)
+  local self = setmetatable({
+    clock = options.clock, after = options.after, log = options.log, hostname = options.hostname,
+    points_dropped = {}, lanes = {}, required = 0, known = {}, known_count = 0,
   }, M)
+  local ack = 0
+  for i, conf in ipairs(options.outputs) do
+    local lane = new_lane(conf, options)
+    self.lanes[i] = lane
+    if lane.required then
+      self.required = self.required + 1
+      ack = math.max(ack, conf.ack)
+    end
+  end
+  self.tickets = require("agent.publish.tickets").new(ack, options.clock.mono, options.after)
+  return self
 end
 
 --- Metrics as the bodies of messages; points that can't be published are left out and counted.
@@ -37,18 +55,27 @@ local function pump_soon(self)
   self.pumping = true
   self.after(0, function()
     self.pumping = false
-    self.outbox:pump()
+    for _, lane in ipairs(self.lanes) do lane.outbox:pump() end
   end)
 end
 
---- Publishes metrics under each of the namespaces; what the outbox has no room for is dropped and logged.
+-- Topic and head of a namespace; anybody may post under any name, so they are not remembered without bound.
+local function address(self, ns)
+  local known = self.known[ns]
+  if known then return known.topic, known.head end
+  if self.known_count >= KNOWN_MAX then self.known, self.known_count = {}, 0 end
+  known = { topic = namespace.topic(ns), head = points.head(ns) }
+  self.known[ns], self.known_count = known, self.known_count + 1
+  return known.topic, known.head
+end
+
+--- Publishes metrics under each of the namespaces; what an outbox has no room for is dropped and logged.
 function M:emit(namespaces, metrics)
   local bodies = self:encode(metrics)
   for _, ns in ipairs(namespaces) do
-    local topic, head = namespace.topic(ns), points.head(ns)
+    local topic, head = address(self, ns)
     for _, body in ipairs(bodies) do
-      local ok, why = self.outbox:put(topic, head, body)
-      if not ok then self.log.error("outbox", "no room; the message is dropped", { ns = ns, reason = why }) end
+      for _, lane in ipairs(self.lanes) do lane.outbox:put(topic, head, body) end
     end
   end
   pump_soon(self)
@@ -60,55 +87,67 @@ local function size_of(bodies, head)
   return bytes
 end
 
--- Calls done(err) once after `left` answers: with the first error among them, or nil.
-local function after_all(left, done)
-  local failure
-  return function(err)
-    left = left - 1
-    failure = failure or err
-    if left == 0 then done(failure) end
+-- The first output that must have the messages and has no room for them.
+local function full(self, count, bytes)
+  for _, lane in ipairs(self.lanes) do
+    if lane.required and not lane.outbox:fits(count, bytes) then return lane end
   end
 end
 
--- done(err) once, with a timeout when nobody has called it within the output's `ack` seconds.
-local function within_deadline(self, done)
-  local waiting
-  local function answer(err)
-    if not waiting then return end
-    waiting:cancel()
-    waiting = nil
-    done(err)
-  end
-  waiting = self.after(self.ack, function()
-    answer({ code = "timeout", message = "not acknowledged in time; it stays queued and may still arrive" })
-  end)
-  return answer
-end
-
---- Publishes bodies under a namespace, all of them or none. done(err) is called once: nil when the output has
---- acknowledged all, err.code "full" when there is no room, "timeout" after conf.output.ack seconds.
+--- Publishes bodies under a namespace, all of them or none. done(err) is called once: nil when every required output
+--- has all of them, acknowledged or on disk; err.code "full" when one has no room, "timeout" when it takes too long.
 function M:publish(ns, bodies, done)
   if #bodies == 0 then return done() end
-  local topic, head = namespace.topic(ns), points.head(ns)
-  if not self.outbox:fits(#bodies, size_of(bodies, head)) then
-    self.outbox:drop("full", #bodies)
+  local topic, head = address(self, ns)
+  local lane = full(self, #bodies, size_of(bodies, head))
+  if lane then
+    lane.outbox:drop("full", #bodies)
     return done({ code = "full", message = "the queue is full" })
   end
-  local acknowledged = after_all(#bodies, within_deadline(self, done))
-  for _, body in ipairs(bodies) do self.outbox:put(topic, head, body, acknowledged) end
+  local acknowledged = self.tickets:open(#bodies * self.required, done)
+  for _, body in ipairs(bodies) do
+    for _, one in ipairs(self.lanes) do
+      one.outbox:put(topic, head, body, one.required and acknowledged or nil)
+    end
+  end
   pump_soon(self)
 end
 
---- Gives the outbox `seconds` to get rid of what it holds, then closes the output; callback(messages left).
+--- Gives the outboxes `seconds` to get rid of what they hold, then closes the outputs; callback(messages left).
 function M:close(seconds, callback)
-  self.outbox:drain(seconds, function(left)
-    self.output:close(function() callback(left) end)
-  end)
+  local open, all = #self.lanes, 0
+  for _, lane in ipairs(self.lanes) do
+    lane.outbox:drain(seconds, function(left)
+      lane.output:close(function()
+        open, all = open - 1, all + left
+        if open == 0 then callback(all) end
+      end)
+    end)
+  end
+end
+
+--- The outboxes' states: an array of { output = name, … as of outbox:status() }.
+function M:outboxes()
+  local list = {}
+  for i, lane in ipairs(self.lanes) do
+    list[i] = lane.outbox:status()
+    list[i].output = lane.name
+  end
+  return list
 end
 
 --- For /me/status.
 function M:status()
-  return { outbox = self.outbox:status(), output = self.output:status(), points_dropped = self.points_dropped }
+  local status = { points_dropped = self.points_dropped }
+  for i, lane in ipairs(self.lanes) do
+    local one = { outbox = lane.outbox:status(), output = lane.output:status(), required = lane.required }
+    if i == 1 then status.outbox, status.output = one.outbox, one.output end
+    if self.lanes[2] then
+      status.outputs = status.outputs or {}
+      status.outputs[i] = one
+    end
+  end
+  return status
 end
 
 return M

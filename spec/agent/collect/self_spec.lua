@@ -10,13 +10,16 @@ describe("the agent's own group", function()
       agent = {
         errors = function() return 3 end, stall_ms = function() return stall end,
         usage = function(visit) for id, item in pairs(usage) do visit(id, item) end end,
-        outbox = function() return { bytes = 7, messages = 2, published = 5, published_bytes = 50, dropped = {} } end,
+        outboxes = function()
+          return { { output = "nsq", bytes = 7, messages = 2, published = 5, published_bytes = 50, dropped = {} } }
+        end,
         points_dropped = function() return { null = 4 } end,
         registry_age = function() return 61.5 end,
       },
     }).run(function(metrics)
       for _, metric in ipairs(metrics) do
-        found[metric.name .. (metric.tags and "/" .. (metric.tags.item or metric.tags.reason) or "")] = metric.value
+        local tag = metric.tags and (metric.tags.item or metric.tags.reason)
+        found[metric.name .. (tag and "/" .. tag or "")] = metric.value
       end
     end)
     return found

@@ -43,6 +43,29 @@ describe("the configuration's schema", function()
     assert.same({ "tcp://127.0.0.1:4150" }, config.defaults().output.servers)
   end)
 
+  it("reads more outputs, each complete and with a spool of its own", function()
+    local conf = assert(config.validate({ output = { maxmemory = "1MiB", also = {
+      { name = "file", path = "/tmp/p", required = false, ack = "2s" } } } }))
+    assert.same({}, config.defaults().output.also)
+    local also = conf.output.also[1]
+    assert.same({ "file", "/tmp/p", false, 2 }, { also.name, also.path, also.required, also.ack })
+    assert.equal(16 * 2 ^ 20, also.maxmemory)
+    assert.equal("/var/lib/agent/spool-file", also.spooldir)
+    assert.is_nil(also.also)
+    assert.same(conf, (config.validate(conf)))
+  end)
+
+  it("names what is wrong with an output, and with all of them together", function()
+    assert.equal("output.also[1].nam", (problem({ output = { also = { { nam = "file" } } } })))
+    assert.equal("output.also[2].ack", (problem({ output = { also = { { spooldir = "/x" }, { ack = {} } } } })))
+    assert.equal("output.also[1].also", (problem({ output = { also = { { also = {} } } } })))
+    assert.equal("output.also[1]", (problem({ output = { also = { 7 } } })))
+    assert.equal("output.also", (problem({ output = { also = 7 } })))
+    assert.equal("output.also[2].spooldir", (problem({ output = { also = { { name = "file" }, { name = "file" } } } })))
+    assert.equal("output.required", (problem({ output = { required = false } })))
+    assert.is_table(config.validate({ output = { required = false, also = { { name = "file" } } } }))
+  end)
+
   it("reads durations and sizes with units", function()
     local conf = assert(config.validate({
       agent = { mountdeadline = "1500ms", mininterval = "1m", intervals = { cpu = "30s", FS = 60, DISK = "1d" } },
