@@ -32,7 +32,7 @@ SOURCES  = $(filter-out $(wildcard src/git/*.c src/curl/*.c),$(wildcard src/*/*.
 BINDINGS = $(filter src/host/%,$(SOURCES)) $(foreach s,$(SOURCES),$(if $(filter lua_%,$(notdir $s)),$s))
 CORES    = $(filter-out $(BINDINGS),$(SOURCES))
 # Shared objects that only workers load; each src/NAME/ of them becomes lib/agent/NAME.so.
-PLUGINS  = $(patsubst src/%,$(BUILD)/lib/agent/%.so,$(wildcard src/curl))
+PLUGINS  = $(patsubst src/%,$(BUILD)/lib/agent/%.so,$(wildcard src/curl src/git))
 MODULES  = $(shell find lua/agent -name '*.lua' -not -path '*/_meta/*')
 OBJECTS  = $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/src/main.o
 LUAOBJ   = $(MODULES:%.lua=$(BUILD)/%.lua.o)
@@ -108,10 +108,16 @@ $(BUILD)/module/%.o: %.c
 	$(call say,CC,$<)
 	$(Q)$(COMPILE) -fPIC -fvisibility=hidden -MMD -MP -c -o $@ $<
 
+# What each of them needs besides its own folder.
 $(BUILD)/lib/agent/curl.so: $(patsubst %.c,$(BUILD)/module/%.o,$(wildcard src/curl/*.c) src/util/buffer.c src/util/clock.c)
+$(BUILD)/lib/agent/curl.so: LIBRARY = -lcurl
+$(BUILD)/lib/agent/git.so: $(patsubst %.c,$(BUILD)/module/%.o,$(wildcard src/git/*.c))
+$(BUILD)/lib/agent/git.so: LIBRARY = -lgit2
+
+$(BUILD)/lib/agent/%.so:
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) -shared $(CFLAGS) $(SANITIZE) -Wl,-z,relro,-z,now -o $@ $^ -lcurl
+	$(Q)$(CC) -shared $(CFLAGS) $(SANITIZE) -Wl,-z,relro,-z,now -o $@ $^ $(LIBRARY)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)

@@ -50,9 +50,9 @@ local function declared_methods(text)
   return classes
 end
 
--- Those of the executable, and the one that is loaded from beside it.
+-- Those of the executable, and those that are loaded from beside it.
 require("agent.worker.modules").enable()
-local modules = { "curl" }
+local modules = { "curl", "git" }
 for name in read("src/host/bindings.c"):gmatch('{"(host[%w_.]*)"') do modules[#modules + 1] = name end
 
 describe("the declarations of the bindings", function()
@@ -77,8 +77,8 @@ describe("the declarations of the bindings", function()
       for class, methods in pairs(declared_methods(declared[module] or "")) do documented[class] = methods end
     end
     for name, metatable in pairs(debug.getregistry()) do
-      if type(name) == "string" and (name:find("^host%.") or name:find("^curl%.")) and type(metatable) == "table"
-        and type(metatable.__index) == "table" then
+      local ours = type(name) == "string" and (name:find("^host%.") or name:find("^curl%.") or name:find("^git%."))
+      if ours and type(metatable) == "table" and type(metatable.__index) == "table" then
         real[name] = functions_of(metatable.__index)
       end
     end
