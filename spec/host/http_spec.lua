@@ -363,6 +363,137 @@ describe("host.http", function()
     assert.matches("its directory can't be made", why)
   end)
 
+  it("says who is at the other end", function()
+    local peers, groups = {}, {}
+    local function handler(_, reply)
+      peers[#peers + 1] = reply:peer()
+      groups[#groups + 1] = reply:in_group(tonumber((io.popen("id -g"):read("*l"))))
+      assert.is_false(reply:in_group(4294967294))
+      reply:send(200)
+      assert.is_nil(reply:peer())
+      assert.is_false(reply:in_group(0))
+    end
+    local _, tcp = serve({}, handler)
+    local _, unix = serve({ path = folder .. "/agent.sock" }, handler)
+    for _, to in ipairs({ tcp, unix }) do raw.connect(to):send("GET / HTTP/1.0\r\n\r\n"):until_closed() end
+    local gid = tonumber((io.popen("id -g"):read("*l")))
+    assert.same({ { address = "127.0.0.1", loopback = true }, { uid = uv.getuid(), gid = gid, pid = uv.os_getpid() } },
+      peers)
+    assert.same({ false, true }, groups)
+  end)
+
+  it("compares secrets", function()
+    for _, case in ipairs({ { "", "", true }, { "a", "", false }, { "", "a", false }, { "abc", "abc", true },
+      { "abd", "abc", false }, { "abcabc", "abc", false }, { "ab\0c", "ab\0c", true }, { "ab\0c", "ab\0d", false } }) do
+      assert.equal(case[3], http.same(case[1], case[2]))
+    end
+  end)
+
+  it("sends an answer piece by piece, chunked, and to HTTP/1.0 until it closes", function()
+    for version, pattern in pairs({
+      ["1.1"] = "Transfer%-Encoding: chunked\r\nConnection: close\r\nA: b\r\n\r\n3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n$",
+      ["1.0"] = "Connection: close\r\nA: b\r\n\r\nonetwo$",
+    }) do
+      local stream
+      local _, to = serve({}, function(_, reply)
+        assert.is_true(reply:stream(200, { A = "b" }, error))
+        assert.is_false(pcall(reply.send, reply, 200))
+        assert.is_true(reply:write("one"))
+        assert.is_true(reply:write(""))
+        stream = reply
+      end)
+      local client = raw.connect(to)
+      client:send("GET / HTTP/" .. version .. "\r\n" .. H .. "\r\nGET /next"):expect("one")
+      assert.is_true(stream:write("two"))
+      assert.is_true(stream:finish())
+      assert.is_false(stream:write("more"))
+      assert.is_false(stream:finish())
+      assert.matches(pattern, client:until_closed())
+    end
+  end)
+
+  it("streams the head alone to HEAD", function()
+    local begun
+    local _, to = serve({}, function(_, reply) begun = reply:stream(200) end)
+    assert.matches("\r\n\r\n$", raw.connect(to):send("HEAD / HTTP/1.1\r\n" .. H .. "\r\n"):until_closed())
+    assert.is_false(begun)
+  end)
+
+  it("tells when the client of a stream goes, once", function()
+    local gone, stream = 0, nil
+    local server, to = serve({}, function(_, reply)
+      stream = reply
+      reply:stream(200, nil, function() gone = gone + 1 end)
+    end)
+    local client = raw.connect(to)
+    client:send("GET / HTTP/1.1\r\n" .. H .. "\r\n"):expect("200 OK")
+    client:close()
+    loop.wait(function() return gone > 0 end, "the end of the client")
+    assert.is_true(stream:gone())
+    assert.is_false(stream:write("x"))
+    assert.same({ 1, 0, 0 }, { gone, server:counters().connections, server:counters().memory })
+  end)
+
+  it("drops the client of a stream that doesn't take it, with a bounded amount waiting", function()
+    local gone, stream = 0, nil
+    local server, to = serve({}, function(_, reply)
+      stream = reply
+      reply:stream(200, nil, function() gone = gone + 1 end)
+    end)
+    local client = raw.connect(to)
+    client:send("GET / HTTP/1.1\r\n" .. H .. "\r\n"):expect("200 OK")
+    client.handle:read_stop()
+    local piece, pieces, most = ("x"):rep(10000), 0, 0
+    while stream:write(piece) do
+      pieces = pieces + 1
+      most = math.max(most, server:counters().memory)
+      assert.is_true(pieces < 10000)
+      uv.run("nowait")
+    end
+    assert.is_true(most <= 300000, most)
+    assert.same({ 1, 1 }, { gone, server:counters().dropped })
+    client:close()
+  end)
+
+  it("sends what is waiting of a stream before it ends", function()
+    local stream
+    local _, to = serve({}, function(_, reply)
+      stream = reply
+      reply:stream(200)
+    end)
+    local client = raw.connect(to)
+    client:send("GET / HTTP/1.0\r\n\r\n"):expect("200 OK")
+    client.handle:read_stop()
+    local sent, server = 0, servers[#servers]
+    while server:counters().memory < 100000 do
+      assert.is_true(stream:write(("x"):rep(10000)))
+      sent = sent + 10000
+    end
+    stream:finish()
+    client:read():until_closed()
+    assert.equal(sent, #client.received:match("\r\n\r\n(.*)$"))
+  end)
+
+  it("cuts off the stream of a handler that forgets it, and of a server that closes", function()
+    local gone = 0
+    local server, to = serve({}, function(request, reply)
+      reply:stream(200, nil, function() gone = gone + 1 end)
+      if request.path == "/keep" then servers.kept = reply end
+    end)
+    local forgotten, kept = raw.connect(to), raw.connect(to)
+    forgotten:send("GET / HTTP/1.1\r\n" .. H .. "\r\n"):expect("200 OK")
+    kept:send("GET /keep HTTP/1.1\r\n" .. H .. "\r\n"):expect("200 OK")
+    loop.wait(function()
+      collectgarbage()
+      return forgotten.closed
+    end)
+    assert.equal(0, gone)
+    server:close()
+    kept:until_closed()
+    assert.equal(1, gone)
+    forgotten:close()
+  end)
+
   it("raises on options that can't be", function()
     for _, options in ipairs({ {}, { ip = "127.0.0.1" }, { ip = "::1", path = "/x", on_request = print },
       { ip = "::1", port = 70000, on_request = print }, { ip = "::1", port = 0, body = -1, on_request = print } }) do

@@ -22,15 +22,20 @@ static const struct {
     {404, "Not Found"},
     {405, "Method Not Allowed"},
     {408, "Request Timeout"},
+    {406, "Not Acceptable"},
     {409, "Conflict"},
+    {410, "Gone"},
     {413, "Content Too Large"},
     {414, "URI Too Long"},
     {415, "Unsupported Media Type"},
+    {416, "Range Not Satisfiable"},
     {417, "Expectation Failed"},
+    {422, "Unprocessable Content"},
     {429, "Too Many Requests"},
     {431, "Request Header Fields Too Large"},
     {500, "Internal Server Error"},
     {501, "Not Implemented"},
+    {502, "Bad Gateway"},
     {503, "Service Unavailable"},
     {504, "Gateway Timeout"},
     {505, "HTTP Version Not Supported"},
@@ -57,16 +62,22 @@ static const char *date_now(struct http_server *s) {
 }
 
 bool http_answer_head(struct http_server *s, int status, bool keep_alive, int minor,
-                      const char *headers, size_t headers_len, size_t body_len) {
+                      const char *headers, size_t headers_len, size_t length) {
     char line[256];
+    char extent[48] = "";
     const char *fate = "";
     if (!keep_alive) {
         fate = "Connection: close\r\n";
     } else if (minor == 0) {
         fate = "Connection: keep-alive\r\n";
     }
-    int n = snprintf(line, sizeof line, "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Length: %zu\r\n%s",
-                     status, reason_of(status), date_now(s), body_len, fate);
+    if (length == HTTP_LENGTH_CHUNKED) {
+        snprintf(extent, sizeof extent, "Transfer-Encoding: chunked\r\n");
+    } else if (length != HTTP_LENGTH_UNKNOWN) {
+        snprintf(extent, sizeof extent, "Content-Length: %zu\r\n", length);
+    }
+    int n = snprintf(line, sizeof line, "HTTP/1.1 %d %s\r\nDate: %s\r\n%s%s", status,
+                     reason_of(status), date_now(s), extent, fate);
     s->headers.len = 0;
     return n > 0 && buffer_append(&s->headers, line, (size_t)n) &&
            buffer_append(&s->headers, headers, headers_len) &&

@@ -8,8 +8,7 @@ enum { REQUESTS_A_TURN = 32 };
 
 static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
-/* Brings the server's sum up to what this connection holds now. */
-static void count_memory(struct http_connection *c) {
+void http_connection_count(struct http_connection *c) {
     size_t now = c->request.head.cap + c->request.body.cap + c->rest.cap + c->in_hand;
     if (c->state != HTTP_CLOSED) {
         now += uv_stream_get_write_queue_size(&c->peer.stream);
@@ -18,24 +17,26 @@ static void count_memory(struct http_connection *c) {
     c->held = now;
 }
 
-static void enter(struct http_connection *c, enum http_state state) {
+void http_connection_enter(struct http_connection *c, enum http_state state) {
     const struct http_limits *limits = &c->server->limits;
     const unsigned patience[] = {
-        [HTTP_IDLE] = limits->idle_ms,     [HTTP_HEAD] = limits->head_ms,
-        [HTTP_BODY] = limits->body_ms,     [HTTP_ANSWER] = limits->answer_ms,
-        [HTTP_WRITE] = limits->write_ms,   [HTTP_LINGER] = limits->linger_ms,
-        [HTTP_CLOSED] = limits->linger_ms,
+        [HTTP_IDLE] = limits->idle_ms,   [HTTP_HEAD] = limits->head_ms,
+        [HTTP_BODY] = limits->body_ms,   [HTTP_ANSWER] = limits->answer_ms,
+        [HTTP_WRITE] = limits->write_ms, [HTTP_LINGER] = limits->linger_ms,
+        [HTTP_STREAM] = UINT_MAX,        [HTTP_CLOSED] = limits->linger_ms,
     };
     c->state = state;
     c->since = uv_now(c->peer.handle.loop);
     c->deadline = c->since + patience[state];
 }
 
-static void detach(struct http_connection *c) {
-    if (c->reply) {
-        c->reply->connection = NULL;
+static struct http_reply *detach(struct http_connection *c) {
+    struct http_reply *reply = c->reply;
+    if (reply) {
+        reply->connection = NULL;
         c->reply = NULL;
     }
+    return reply;
 }
 
 static void free_connection(uv_handle_t *handle) {
@@ -47,12 +48,12 @@ void http_connection_close(struct http_connection *c) {
         return;
     }
     struct http_server *s = c->server;
-    enter(c, HTTP_CLOSED);
-    detach(c);
+    http_connection_enter(c, HTTP_CLOSED);
+    struct http_reply *reply = detach(c);
     http_request_free(&c->request);
     buffer_free(&c->rest);
     c->in_hand = 0;
-    count_memory(c);
+    http_connection_count(c);
     if (c->next) {
         c->next->previous = c->previous;
     }
@@ -60,6 +61,9 @@ void http_connection_close(struct http_connection *c) {
     s->counters.connections--;
     c->server = NULL; /* it may be gone before libuv lets go of this one */
     uv_close(&c->peer.handle, free_connection);
+    if (reply && reply->on_gone) {
+        reply->on_gone(reply);
+    }
 }
 
 static void on_shutdown(uv_shutdown_t *shutdown, int status) {
@@ -73,7 +77,7 @@ static void on_shutdown(uv_shutdown_t *shutdown, int status) {
  * for a moment. Closing with bytes unread would reset the connection and take the answer with it.
  */
 static void linger(struct http_connection *c) {
-    enter(c, HTTP_LINGER);
+    http_connection_enter(c, HTTP_LINGER);
     http_request_free(&c->request);
     buffer_free(&c->rest);
     c->shutdown.data = c;
@@ -82,13 +86,13 @@ static void linger(struct http_connection *c) {
     }
 }
 
-static void after_answer(struct http_connection *c) {
+void http_connection_answered(struct http_connection *c) {
     if (!c->keep_alive) {
         linger(c);
         return;
     }
     http_request_next(&c->request);
-    enter(c, HTTP_IDLE);
+    http_connection_enter(c, HTTP_IDLE);
 }
 
 static void on_written(uv_write_t *write, int status) {
@@ -101,8 +105,8 @@ static void on_written(uv_write_t *write, int status) {
     if (status < 0) {
         http_connection_close(c);
     } else if (c->state == HTTP_WRITE) {
-        count_memory(c);
-        after_answer(c);
+        http_connection_count(c);
+        http_connection_answered(c);
         http_connection_resume(c);
     }
 }
@@ -150,12 +154,12 @@ static void answer(struct http_connection *c, int status, const char *headers, s
         return;
     }
     bool bodyless = c->head_only || status == 204 || status == 304;
-    enter(c, HTTP_WRITE);
+    http_connection_enter(c, HTTP_WRITE);
     if (write_out(c, s->headers.data, s->headers.len, body, bodyless ? 0 : body_len)) {
-        after_answer(c);
+        http_connection_answered(c);
     }
     if (c->state != HTTP_CLOSED) {
-        count_memory(c);
+        http_connection_count(c);
     }
 }
 
@@ -199,7 +203,7 @@ static void hand_over(struct http_connection *c) {
     c->served++;
     c->head_only = r->method.len == 4 && memcmp(r->head.data, "HEAD", 4) == 0;
     c->keep_alive = r->keep_alive && c->served < s->limits.requests;
-    enter(c, HTTP_ANSWER);
+    http_connection_enter(c, HTTP_ANSWER);
     c->in_hand = r->body.len;
     s->handler(s->user, c, r);
     if (c->state == HTTP_CLOSED) {
@@ -213,7 +217,7 @@ static void hand_over(struct http_connection *c) {
 
 static void body_follows(struct http_connection *c, bool all_read) {
     struct http_server *s = c->server;
-    enter(c, HTTP_BODY);
+    http_connection_enter(c, HTTP_BODY);
     if (s->counters.memory + c->request.length > s->limits.memory) {
         refuse(c, 503, "too many bodies at once");
     } else if (c->request.expects_continue && all_read) {
@@ -225,6 +229,11 @@ static void body_follows(struct http_connection *c, bool all_read) {
 
 static bool takes_input(const struct http_connection *c) {
     return c->state == HTTP_IDLE || c->state == HTTP_HEAD || c->state == HTTP_BODY;
+}
+
+/* Behind its last request a client's bytes are read only to see when it closes. */
+static bool discards_input(const struct http_connection *c) {
+    return c->state == HTTP_LINGER || c->state == HTTP_STREAM;
 }
 
 /* Feeds the parser as far as it goes now; returns how many bytes were used up. */
@@ -239,12 +248,12 @@ static size_t pump(struct http_connection *c, const char *bytes, size_t n) {
             break;
         }
         if (c->state == HTTP_IDLE) {
-            enter(c, HTTP_HEAD);
+            http_connection_enter(c, HTTP_HEAD);
         }
         size_t used = 0;
         enum http_event event = http_request_feed(&c->request, bytes + at, n - at, &used);
         at += used;
-        count_memory(c);
+        http_connection_count(c);
         if (event == HTTP_EVENT_FAILED) {
             refuse(c, c->request.status, c->request.why);
         } else if (event == HTTP_EVENT_HEAD) {
@@ -270,7 +279,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf);
 
 /* Reads only what can be used: everything else waits in the socket, and in the client. */
 static void choose_reading(struct http_connection *c) {
-    bool wanted = c->state == HTTP_LINGER || (takes_input(c) && !c->rest.len);
+    bool wanted = discards_input(c) || (takes_input(c) && !c->rest.len);
     if (c->state == HTTP_CLOSED || wanted == c->reading) {
         return;
     }
@@ -283,7 +292,7 @@ static void choose_reading(struct http_connection *c) {
 }
 
 static bool wants_rest(const struct http_connection *c) {
-    return c->state != HTTP_CLOSED && c->state != HTTP_LINGER;
+    return c->state != HTTP_CLOSED && !discards_input(c);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
@@ -292,7 +301,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
         http_connection_close(c);
         return;
     }
-    if (n == 0 || c->state == HTTP_LINGER) {
+    if (n == 0 || discards_input(c)) {
         return;
     }
     size_t used = pump(c, buf->base, (size_t)n);
@@ -312,7 +321,7 @@ void http_connection_resume(struct http_connection *c) {
         if (!c->rest.len) {
             buffer_free(&c->rest);
         }
-        count_memory(c);
+        http_connection_count(c);
     }
     choose_reading(c);
 }
@@ -352,7 +361,7 @@ void http_connection_open(struct http_server *s) {
     s->first = c;
     s->counters.connections++;
     s->counters.accepted++;
-    enter(c, HTTP_IDLE);
+    http_connection_enter(c, HTTP_IDLE);
     c->deadline = c->since + s->limits.head_ms; /* a first request comes soon */
     if (s->counters.connections > s->limits.connections) {
         refuse(c, 503, "too many connections");
@@ -380,7 +389,9 @@ bool http_reply_send(struct http_reply *r, int status, const char *headers, size
 
 void http_reply_drop(struct http_reply *r) {
     struct http_connection *c = r->connection;
-    if (c) {
+    if (c && c->state == HTTP_STREAM) {
+        http_connection_close(c); /* cut off: what is out isn't a whole answer */
+    } else if (c) {
         refuse(c, 500, "no answer");
         http_connection_resume(c);
     }

@@ -14,6 +14,7 @@ enum http_state {
     HTTP_BODY,   /* a body is being read */
     HTTP_ANSWER, /* the handler has it */
     HTTP_WRITE,  /* the answer didn't fit into the socket at once */
+    HTTP_STREAM, /* an answer goes out piece by piece */
     HTTP_LINGER, /* the last answer is out: waiting for the client to close */
     HTTP_CLOSED,
 };
@@ -40,6 +41,7 @@ struct http_connection {
     bool pumping;
     bool more;      /* has its turn again in the next round of the loop */
     bool head_only; /* the request was a HEAD */
+    bool chunked;   /* the pieces of a stream are */
     bool keep_alive;
     uv_write_t write;
     char *writing; /* owned: what is under way by `write` */
@@ -75,6 +77,11 @@ struct http_server {
 void http_connection_open(struct http_server *s);
 void http_connection_close(struct http_connection *c);
 void http_connection_resume(struct http_connection *c);
+/* Brings the server's sum up to what this connection holds now. */
+void http_connection_count(struct http_connection *c);
+void http_connection_enter(struct http_connection *c, enum http_state state);
+/* The answer is out as a whole. */
+void http_connection_answered(struct http_connection *c);
 /* What is to be done at the deadline of its state. */
 void http_connection_expire(struct http_connection *c);
 
@@ -84,8 +91,11 @@ void http_server_turn_again(struct http_server *s);
 /* listen.c: makes the socket at `path`, in place of one nobody listens on. fd or -errno. */
 int http_listen_unix(const char *path, const char **why);
 
-/* answer.c: the status line and the server's own headers into s->headers. */
+/* answer.c: the status line and the server's own headers into s->headers. `length` is
+ * HTTP_LENGTH_CHUNKED or HTTP_LENGTH_UNKNOWN for a stream. */
+#define HTTP_LENGTH_CHUNKED ((size_t)-1)
+#define HTTP_LENGTH_UNKNOWN ((size_t)-2)
 bool http_answer_head(struct http_server *s, int status, bool keep_alive, int minor,
-                      const char *headers, size_t headers_len, size_t body_len);
+                      const char *headers, size_t headers_len, size_t length);
 
 #endif

@@ -2,12 +2,10 @@
 #include <string.h>
 
 #include "host/host.h"
+#include "http/lua_reply.h"
 #include "http/server.h"
 
 #define SERVER "host.http.server"
-#define REPLY  "host.http.reply"
-
-enum { HEADERS_MAX = 4096 };
 
 struct server {
     lua_State *L;
@@ -15,11 +13,6 @@ struct server {
     bool unix_socket;
     int on_request; /* registry references */
     int self;       /* an open server lives until it is closed */
-};
-
-struct reply {
-    struct http_reply link;
-    bool sent;
 };
 
 static struct server *check_server(lua_State *L) {
@@ -88,18 +81,12 @@ struct arrival {
 /* Runs protected: here memory may run out. */
 static int deliver(lua_State *L) {
     struct arrival *a = lua_touserdata(L, 1);
-    struct reply *reply = lua_newuserdata(L, sizeof *reply);
-    *reply = (struct reply){0};
-    luaL_getmetatable(L, REPLY);
-    lua_setmetatable(L, -2);
-    http_reply_attach(&reply->link, a->connection);
+    struct lua_reply *reply = lua_reply_push(L, a->connection);
     lua_rawgeti(L, LUA_REGISTRYINDEX, a->server->on_request);
     push_request(L, a->server, a->request);
     lua_pushvalue(L, 2);
     if (!host_call(L, 2, 0) && !reply->sent) {
-        static const char type[] = "Content-Type: text/plain; charset=utf-8\r\n";
-        reply->sent = true;
-        http_reply_send(&reply->link, 500, type, sizeof type - 1, "internal error\n", 15);
+        lua_reply_fail(reply);
     }
     return 0;
 }
@@ -228,82 +215,6 @@ static int server_counters(lua_State *L) {
     return 1;
 }
 
-static bool header_is_ours(const char *name) {
-    return strcasecmp(name, "Content-Length") == 0 || strcasecmp(name, "Connection") == 0 ||
-           strcasecmp(name, "Transfer-Encoding") == 0 || strcasecmp(name, "Date") == 0;
-}
-
-static bool is_clean(const char *bytes, size_t n, const char *also_bad) {
-    for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)bytes[i];
-        if (c < 0x20 || c == 0x7f || strchr(also_bad, c)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static size_t put(char *lines, size_t at, const char *bytes, size_t n) {
-    memcpy(lines + at, bytes, n);
-    return at + n;
-}
-
-/* Header lines of the table at `index`; every mistake is the caller's and raises. */
-static size_t compose_headers(lua_State *L, int index, char *lines) {
-    size_t at = 0;
-    if (lua_isnoneornil(L, index)) {
-        return 0;
-    }
-    luaL_checktype(L, index, LUA_TTABLE);
-    for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
-        size_t name_len = 0;
-        size_t value_len = 0;
-        luaL_argcheck(L, lua_type(L, -2) == LUA_TSTRING && lua_isstring(L, -1), index,
-                      "a header is a string for a string");
-        const char *name = lua_tolstring(L, -2, &name_len);
-        lua_pushvalue(L, -1); /* a number must not be converted inside the table */
-        const char *value = lua_tolstring(L, -1, &value_len);
-        luaL_argcheck(L, name_len && is_clean(name, name_len, " :") && !header_is_ours(name), index,
-                      "bad header name");
-        luaL_argcheck(L, is_clean(value, value_len, ""), index, "bad header value");
-        luaL_argcheck(L, at + name_len + value_len + 4 <= HEADERS_MAX, index, "too many headers");
-        at = put(lines, at, name, name_len);
-        at = put(lines, at, ": ", 2);
-        at = put(lines, at, value, value_len);
-        at = put(lines, at, "\r\n", 2);
-        lua_pop(L, 1);
-    }
-    return at;
-}
-
-static int reply_send(lua_State *L) {
-    struct reply *r = luaL_checkudata(L, 1, REPLY);
-    int status = (int)luaL_checkinteger(L, 2);
-    luaL_argcheck(L, status >= 200 && status <= 599, 2, "not a final status");
-    size_t body_len = 0;
-    const char *body = luaL_optlstring(L, 4, "", &body_len);
-    char lines[HEADERS_MAX];
-    size_t lines_len = compose_headers(L, 3, lines);
-    if (r->sent) {
-        return luaL_error(L, "answered twice");
-    }
-    r->sent = true;
-    lua_pushboolean(L, http_reply_send(&r->link, status, lines, lines_len, body, body_len));
-    return 1;
-}
-
-static int reply_gone(lua_State *L) {
-    struct reply *r = luaL_checkudata(L, 1, REPLY);
-    lua_pushboolean(L, !r->link.connection);
-    return 1;
-}
-
-static int reply_gc(lua_State *L) {
-    struct reply *r = luaL_checkudata(L, 1, REPLY);
-    http_reply_drop(&r->link);
-    return 0;
-}
-
 static const luaL_Reg server_methods[] = {
     {"close", server_close},
     {"counters", server_counters},
@@ -311,31 +222,36 @@ static const luaL_Reg server_methods[] = {
     {NULL, NULL},
 };
 
-static const luaL_Reg reply_methods[] = {
-    {"gone", reply_gone},
-    {"send", reply_send},
-    {NULL, NULL},
-};
+/* How long it takes tells nothing but the length of the first: for secrets. */
+static int http_same(lua_State *L) {
+    size_t n = 0;
+    size_t m = 0;
+    const volatile unsigned char *given = (const unsigned char *)luaL_checklstring(L, 1, &n);
+    const volatile unsigned char *secret = (const unsigned char *)luaL_checklstring(L, 2, &m);
+    unsigned char differs = n != m;
+    for (size_t i = 0; i < n && m; i++) {
+        differs |= (unsigned char)(given[i] ^ secret[i % m]);
+    }
+    lua_pushboolean(L, !differs);
+    return 1;
+}
 
 static const luaL_Reg functions[] = {
     {"listen", http_listen},
+    {"same", http_same},
     {NULL, NULL},
 };
 
-static void make_class(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction gc) {
-    luaL_newmetatable(L, name);
-    lua_pushcfunction(L, gc);
-    lua_setfield(L, -2, "__gc");
-    lua_newtable(L);
-    luaL_setfuncs(L, methods, 0);
-    lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);
-}
-
 int luaopen_host_http(lua_State *L);
 int luaopen_host_http(lua_State *L) {
-    make_class(L, SERVER, server_methods, server_close);
-    make_class(L, REPLY, reply_methods, reply_gc);
+    luaL_newmetatable(L, SERVER);
+    lua_pushcfunction(L, server_close);
+    lua_setfield(L, -2, "__gc");
+    lua_newtable(L);
+    luaL_setfuncs(L, server_methods, 0);
+    lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
+    lua_reply_open(L);
     luaL_newlib(L, functions);
     return 1;
 }

@@ -28,6 +28,8 @@ struct http_limits {
     unsigned linger_ms;   /* for the client to close after the last answer */
 };
 
+enum { HTTP_STREAM_MAX = 256 * 1024 };
+
 extern const struct http_limits http_default_limits;
 
 struct http_counters {
@@ -43,6 +45,8 @@ struct http_counters {
  * until it was answered, or until http_reply_drop(). */
 struct http_reply {
     struct http_connection *connection; /* NULL: answered, or the client is gone */
+    /* May be set on a stream; called once when its client goes before http_reply_finish(). */
+    void (*on_gone)(struct http_reply *r);
 };
 
 /* Called once for every request; valid during the call only, except what was attached. The handler
@@ -74,7 +78,18 @@ void http_reply_attach(struct http_reply *r, struct http_connection *c);
 bool http_reply_send(struct http_reply *r, int status, const char *headers, size_t headers_len,
                      const char *body, size_t body_len);
 
-/* The handler's side lets go without an answer: the client gets a 500. */
+/* Answers with a body whose length isn't known yet, in pieces until http_reply_finish(): chunked,
+ * to HTTP/1.0 until the connection is closed. It is the connection's last answer. A client that
+ * lets more than HTTP_STREAM_MAX bytes wait is dropped. All three: false where the client is gone,
+ * or the answer is out already. */
+bool http_reply_stream(struct http_reply *r, int status, const char *headers, size_t headers_len);
+bool http_reply_write(struct http_reply *r, const char *bytes, size_t n);
+bool http_reply_finish(struct http_reply *r);
+
+/* The socket of the client, to be asked who it is; -1 when it is gone. */
+int http_reply_fd(const struct http_reply *r);
+
+/* The handler's side lets go without an answer: the client gets a 500, or the end of its stream. */
 void http_reply_drop(struct http_reply *r);
 
 #endif

@@ -62,7 +62,7 @@ function M.configure(folder, conf, registry)
       statedir = folder .. "/state", pluginsdir = folder .. "/plugins", builtindir = folder .. "/builtin",
       registryaddr = "file:" .. folder .. "/registry.lua" },
     output = { name = "file", path = folder .. "/points" },
-    log = { loglevel = "DEBUG" },
+    log = { loglevel = "DEBUG" }, http = {},
   }
   for section, values in pairs(conf or {}) do
     for key, value in pairs(values) do all[section][key] = value end

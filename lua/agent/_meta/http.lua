@@ -63,6 +63,33 @@ function Server:port() end
 ---@return boolean
 function Reply:gone() end
 
+--- Who asks, nil when it is gone: over the unix socket uid, gid and pid at the moment of connecting.
+---@return { uid?: integer, gid?: integer, pid?: integer, address?: string, loopback?: boolean }?
+function Reply:peer() end
+
+--- Whether the process at the other end of the unix socket was in that group, supplementary groups included.
+---@param gid integer
+---@return boolean
+function Reply:in_group(gid) end
+
+--- Begins an answer whose pieces come later; the last one of its connection. Returns false when the client is
+--- gone or asked for the head only (then there is nothing to be done). A client that lets more than 256 KiB
+--- wait is dropped.
+---@param status integer 200..599
+---@param headers? table<string, string>
+---@param on_gone? fun() called once if the client goes, or is dropped, before finish()
+---@return boolean
+function Reply:stream(status, headers, on_gone) end
+
+--- Sends a piece of the stream. Returns false when the client is gone.
+---@param bytes string
+---@return boolean
+function Reply:write(bytes) end
+
+--- Ends the stream. Returns false when the client is gone.
+---@return boolean
+function Reply:finish() end
+
 --- Answers, at once or later, but once: a second time raises. Content-Length, Date and Connection are the
 --- server's. Returns false when the client is gone.
 ---@param status integer 200..599
@@ -70,5 +97,11 @@ function Reply:gone() end
 ---@param body? string
 ---@return boolean
 function Reply:send(status, headers, body) end
+
+--- Whether two strings are the same; the time it takes depends on the length of the first alone.
+---@param given string
+---@param secret string
+---@return boolean
+function http.same(given, secret) end
 
 return http

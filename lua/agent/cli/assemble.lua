@@ -117,8 +117,8 @@ function M:status()
   return status
 end
 
-local function listen(self)
-  return require("agent.http").start(self.conf, {
+local function listen(self, callback)
+  require("agent.http").start(self.conf, {
     status = function() return self:status() end,
     namespaces = function() return self.registry:namespaces() end,
     traffic = function() return self.collection:traffic() end,
@@ -126,7 +126,7 @@ local function listen(self)
     encode = function(metrics) return self.publisher:encode(metrics) end,
     publish = function(ns, bodies, done) self.publisher:publish(ns, bodies, done) end,
     log = log,
-  })
+  }, callback)
 end
 
 -- A source that tells of its changes is asked once, and again when it does.
@@ -164,14 +164,8 @@ local function start_groups_anyway(self)
   end)
 end
 
---- Connects the output, opens the control API, restores the registry's last good answer and asks it for the
---- next; callback(err) once, after the first answer or its failure.
-function M:start(callback)
-  self.publisher = require("agent.publish").new({ clock = clock, after = timer.after, call = host.call, log = log,
-    outputs = { self.conf.output, unpack(self.conf.output.also) }, hostname = hostname })
-  local server, why = listen(self)
-  if not server then return callback({ code = "listen", message = why }) end
-  self.server = server
+-- Restores the registry's last good answer and asks it for the next; callback() after the first.
+local function begin(self, callback)
   start_groups_anyway(self)
   local function answered()
     if callback then callback() end
@@ -188,11 +182,23 @@ function M:start(callback)
   end)
 end
 
+--- Connects the output, opens the control API, restores the registry's last good answer and asks it for the
+--- next; callback(err) once, after the first answer or its failure.
+function M:start(callback)
+  self.publisher = require("agent.publish").new({ clock = clock, after = timer.after, call = host.call, log = log,
+    outputs = { self.conf.output, unpack(self.conf.output.also) }, hostname = hostname })
+  listen(self, function(why, server)
+    if why then return callback({ code = "listen", message = why }) end
+    self.server = server
+    begin(self, callback)
+  end)
+end
+
 --- Stops collecting, gives the outbox `seconds` to get rid of what it holds, closes everything;
 --- callback(messages left).
 function M:stop(seconds, callback)
   self.scheduler:stop()
-  self.server:close()
+  if self.server then self.server:close() end
   if self.cycle then self.cycle:stop() end
   if self.source.close then self.source:close() end
   self.publisher:close(seconds, function(left)

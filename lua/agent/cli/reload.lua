@@ -5,7 +5,9 @@ local same = require("agent.same")
 local M = {}
 
 -- What a running agent takes over; any other change is named and waits for a restart.
-local reloadable = { ["agent.intervals"] = true, ["agent.mininterval"] = true, ["agent.autoenable"] = true }
+local reloadable = { ["agent.intervals"] = true, ["agent.mininterval"] = true, ["agent.autoenable"] = true,
+  ["http.group"] = true, ["http.hosts"] = true, ["http.loopback"] = true, ["http.maxpost"] = true,
+  ["http.post"] = true, ["http.tokenfile"] = true }
 local sections = { log = true, plugins = true }
 
 --- The keys, as "section.key", whose values differ in two complete configurations; sorted.

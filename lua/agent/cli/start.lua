@@ -70,6 +70,7 @@ local function make_reloadable(agent, conf, path)
         return answer(err)
       end
       local applied, waiting = apply_conf(conf, new)
+      self.server:reload()
       self:update(function(failure, change)
         if change then change.applied, change.restart = applied, waiting end
         answer(failure, change)

@@ -144,7 +144,22 @@ return {
 
   { key = "builtins", type = "table", default = {},
     says = "Builtin functions that run without a registry item: name = { interval = …, parameters }." },
-  { key = "http", type = "section", says = "Reserved for the HTTP API; no keys yet." },
+  { key = "http.group", type = "name", of = "group", empty = true, default = "",
+    says = "Its members may change things over the unix socket, as root and the agent's user may; a name of "
+      .. "/etc/group or a number." },
+  { key = "http.post", type = "enum", values = { "all", "group" }, default = "all",
+    says = "Who may POST /post over the unix socket: every local user, or who may change things." },
+  { key = "http.loopback", type = "enum", values = { "all", "read", "token" }, default = "all",
+    says = "What TCP clients of this host may do: everything, only read, or change things with a token." },
+  { key = "http.tokenfile", type = "path", empty = true, default = "",
+    says = "Tokens (a line each, 16 characters or more, mode 0600) that TCP clients of other hosts show to change "
+      .. "things; must be set when agent.listen is not on loopback." },
+  { key = "http.hosts", type = "list", of = "hostname", default = {},
+    says = "Names that TCP clients may reach this host by, beside localhost and addresses." },
+  { key = "http.connections", type = "integer", default = 256, min = 1, max = 65536,
+    says = "Connections at once, of TCP and of the unix socket each." },
+  { key = "http.maxpost", type = "size", default = 2 * MiB, min = KiB, max = 8 * MiB,
+    says = "Bytes of one POST /post at most." },
 
   { key = "trace", type = "ignored", says = "The Go agent's embedded Jaeger agent is not part of this program." },
   { key = "member", type = "ignored", says = "The Go agent's gossip membership is not part of this program." },

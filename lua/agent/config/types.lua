@@ -74,8 +74,11 @@ M.path = {
 }
 
 M.name = {
-  wants = function() return "the name of a user" end,
-  read = function(value)
+  wants = function(entry)
+    return ("the name of a %s%s"):format(entry.of or "user", entry.empty and ', or "" for none' or "")
+  end,
+  read = function(value, entry)
+    if value == "" and entry.empty then return value end
     return type(value) == "string" and #value <= 32 and value:find("^[%w_][%w_.-]*%$?$") and value or nil
   end,
 }
@@ -158,6 +161,13 @@ M.address = {
     local host = host_port(value, 1)
     if host and host ~= "" then return value end
     return entry.port and value:find("^[%w._-]+$") and value .. ":" .. entry.port or nil
+  end,
+}
+
+M.hostname = {
+  wants = function() return "a host name without a port" end,
+  read = function(value)
+    return type(value) == "string" and #value <= 253 and value:find("^[%w_][%w._-]*$") and value:lower() or nil
   end,
 }
 

@@ -155,6 +155,18 @@ local function in_order(problems)
   return problems
 end
 
+-- Whoever is reached from elsewhere wants to know who changes things.
+local function check_together(conf, report)
+  if conf.http.tokenfile ~= "" then return end
+  local host = conf.agent.listen:match("^%[?(.-)%]?:%d+$")
+  local loopback = not host or host:find("^127%.") or host == "::1" or host == "localhost"
+  if not loopback then
+    report("http.tokenfile", "must be set when agent.listen is not on loopback: changing needs a token there")
+  elseif conf.http.loopback == "token" then
+    report("http.tokenfile", 'must be set when http.loopback is "token"')
+  end
+end
+
 -- What is allowed and yet seldom meant.
 local function second_thoughts(conf, warn)
   if conf.agent.pluginsuser == "root" then
@@ -191,6 +203,7 @@ function M.validate(given, lines)
     if types[entry.type] then read_entry(entry, given, conf, sections, report) end
   end
   check_outputs(conf.output, report)
+  if #problems == 0 then check_together(conf, report) end
   if #problems > 0 then return nil, in_order(problems) end
   second_thoughts(conf, warn)
   return conf, in_order(warnings)

@@ -7,10 +7,15 @@ local M = {}
 local TEXT = "text/plain; charset=utf-8"
 local JSON = "application/json; charset=utf-8"
 
+--- Whether the request accepts the media type (in lower case, without parameters).
+function M.accepts(request, kind)
+  local accept = request.headers.accept
+  return accept ~= nil and accept:lower():find(kind, 1, true) ~= nil
+end
+
 --- Whether the request accepts application/json.
 function M.wants_json(request)
-  local accept = request.headers.accept
-  return accept ~= nil and accept:lower():find("application/json", 1, true) ~= nil
+  return M.accepts(request, "application/json")
 end
 
 local function with_type(headers, kind)
@@ -20,16 +25,20 @@ local function with_type(headers, kind)
 end
 
 --- Answers with a JSON text.
-function M.json(reply, status, text)
-  return reply:send(status, with_type(nil, JSON), text)
+---@param headers? table<string, string> more of them
+function M.json(reply, status, text, headers)
+  return reply:send(status, with_type(headers, JSON), text)
 end
 
 --- Answers with a text, byte for byte; as {"msg": text} where the request accepts application/json.
 ---@param headers? table<string, string> more of them
-function M.text(request, reply, status, text, headers)
+---@param right? integer the status in JSON, where the contract's text has another than is right
+---@param more? table further members of the JSON object
+function M.text(request, reply, status, text, headers, right, more)
   if M.wants_json(request) then
-    local body = json.encode({ msg = (text:gsub("\n$", "")) })
-    return reply:send(status, with_type(headers, JSON), body)
+    local object = { msg = (text:gsub("\n$", "")) }
+    for name, value in pairs(more or {}) do object[name] = value end
+    return M.json(reply, right or status, json.encode(object), headers)
   end
   return reply:send(status, with_type(headers, TEXT), text)
 end

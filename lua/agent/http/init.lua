@@ -1,6 +1,7 @@
 -- The control API (contracts.md §4): one router behind a TCP address and a unix socket.
 
 local host_http = require("host.http")
+local timer = require("agent.timer")
 local uv = require("luv")
 
 local M = {}
@@ -30,49 +31,86 @@ local function later(fn)
   end)
 end
 
-local function make_router(deps)
-  local router = require("agent.http.router").new()
-  for _, group in ipairs({ "me", "post", "update" }) do
-    require("agent.http." .. group).register(router, METHODS, deps)
+local function make_router(self, deps)
+  local router = require("agent.http.router").new({
+    access = self.access, audit = self.audit,
+  })
+  for _, routes in ipairs({ "me", "post", "update" }) do
+    require("agent.http." .. routes).register(router, METHODS, deps)
   end
+  if deps.plugins then require("agent.http.plugins").register(router, METHODS, deps) end
   return router
 end
 
 local function listen_tcp(self, address, on_request)
   local ip, port = M.parse_address(address)
   if not ip then return nil, port end
-  local listener, why = host_http.listen({ ip = ip, port = port, on_request = on_request })
+  local listener, why = host_http.listen({ ip = ip, port = port, on_request = on_request,
+    connections = self.conf.connections })
   if not listener then return nil, "agent.listen: " .. why end
   self.tcp, self.ip = listener, ip
   return true
 end
 
 local function listen_unix(self, path, on_request)
-  local listener, why = host_http.listen({ path = path, on_request = on_request })
+  local listener, why = host_http.listen({ path = path, on_request = on_request,
+    connections = self.conf.connections })
   if not listener then return nil, "agent.socket: " .. why end
   self.unix, self.path = listener, path
   return true
 end
 
---- Listens on conf.agent.listen and conf.agent.socket ("" = not there). deps: what the rooms hand in:
----   status() → table, namespaces() → array, traffic() → metrics or nil, update(callback),
----   encode(metrics) → bodies, publish(ns, bodies, done), log, and, for specs, later(fn)
---- Returns the server, or nil and a sentence naming what can't be bound.
-function M.start(conf, deps)
-  local self = setmetatable({}, Server)
-  local all = { later = later }
-  for name, value in pairs(deps) do all[name] = value end
-  local router = make_router(all)
-  local function on_request(request, reply) return router:handle(request, reply) end
+local function open(self, conf, on_request)
   local ok, why = true, nil
   if conf.agent.listen ~= "" then ok, why = listen_tcp(self, conf.agent.listen, on_request) end
   if ok and conf.agent.socket ~= "" then ok, why = listen_unix(self, conf.agent.socket, on_request) end
-  if not ok then
-    self:close()
-    return nil, why
-  end
-  deps.log.info("http", "listening", { tcp = self:address(), unix = self.path })
-  return self
+  if not ok then self:close() end
+  return ok, why
+end
+
+-- A list of groups and tokens that can't be read keeps nobody from reading, but who wants to be reached from
+-- elsewhere shall know at once that nobody can change anything.
+local function must_have_token(conf)
+  if conf.http.loopback == "token" then return true end
+  local ip = conf.agent.listen ~= "" and M.parse_address(conf.agent.listen)
+  return ip and not M.is_loopback(ip)
+end
+
+--- Whether an IP address is of this host alone.
+function M.is_loopback(ip)
+  return ip:find("^127%.") ~= nil or ip == "::1"
+end
+
+--- Listens on conf.agent.listen and conf.agent.socket ("" = not there), by the rules of conf.http, which may
+--- change in place. deps: what the rooms hand in:
+---   status() → table, namespaces() → array, traffic() → metrics or nil, update(callback), plugins or nil,
+---   encode(metrics) → bodies, publish(ns, bodies, done), log, and, for specs, later(fn)
+--- callback(err, server) once, maybe before start() returns: err is a sentence that names the key.
+function M.start(conf, deps, callback)
+  local self = setmetatable({ conf = conf.http, log = deps.log }, Server)
+  local all = { later = later, conf = conf.http }
+  for name, value in pairs(deps) do all[name] = value end
+  self.access = require("agent.http.access").new(conf.http, { now = require("host.clock").mono })
+  self.audit = require("agent.http.audit").new({ log = deps.log, after = timer.after })
+  self.access:load(function(bad)
+    if must_have_token(conf) and conf.http.tokenfile == "" then
+      bad = "http.tokenfile: must be set where changing needs a token: agent.listen is not on loopback,"
+        .. ' or http.loopback = "token"'
+    end
+    if bad and (must_have_token(conf) or bad:find("^http.group")) then return callback(bad) end
+    local router = make_router(self, all)
+    local ok, why = open(self, conf, function(request, reply) return router:handle(request, reply) end)
+    if not ok then return callback(why) end
+    deps.log.info("http", "listening", { tcp = self:address(), unix = self.path })
+    callback(nil, self)
+  end)
+end
+
+--- Reads the token file and the group anew; what can't be read is logged, and the old stays.
+function Server:reload()
+  self.access:load(function(bad)
+    if bad then self.log.error("http", "not taken over", { reason = bad }) end
+  end)
 end
 
 --- "IP:PORT" as bound, nil without TCP.
@@ -88,6 +126,7 @@ end
 
 --- Drops every connection and removes the socket; at once, and any number of times.
 function Server:close()
+  self.audit:close()
   if self.tcp then self.tcp:close() end
   if self.unix then self.unix:close() end
 end

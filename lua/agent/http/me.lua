@@ -13,11 +13,11 @@ function M.register(router, methods, deps)
     for key, value in pairs(deps.status()) do status[key] = value end
     status.namespaces = json.list(deps.namespaces())
     return answer.json(reply, 200, json.encode(status))
-  end)
+  end, "read")
 
   router:route(methods, "/me/ns", function(_, reply)
     return answer.json(reply, 200, json.encode(json.list(deps.namespaces())))
-  end)
+  end, "read")
 
   -- As from the Go agent: the timestamp is always 0, and before the second collection there is null.
   router:route(methods, "/me/traffic", function(_, reply)
@@ -28,7 +28,7 @@ function M.register(router, methods, deps)
       list[i] = { name = metric.name, timestamp = 0, tags = metric.tags, value = metric.value }
     end
     return answer.json(reply, 200, json.encode(json.list(list)))
-  end)
+  end, "read")
 end
 
 return M

@@ -124,7 +124,8 @@ end
 function M.register(router, methods, deps)
   local routes = { list = list, update = update, run = run, disable = disable, enable = enable }
   for name, handler in pairs(routes) do
-    router:route(methods, "/plugins/" .. name, function(request, reply) return handler(request, reply, deps) end)
+    router:route(methods, "/plugins/" .. name, function(request, reply) return handler(request, reply, deps) end,
+      name == "list" and "read" or "change")
   end
 end
 

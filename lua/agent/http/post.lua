@@ -6,9 +6,6 @@ local namespace = require("agent.namespace")
 
 local M = {}
 
---- Bytes of a body; the server's own limit is above it.
-M.MAX_BODY = 2 * 1024 * 1024
-
 -- Entries read and encoded in one turn of the loop: a few milliseconds.
 local SLICE = 1000
 
@@ -61,32 +58,37 @@ local function tidying(reply, later)
   end }
 end
 
+-- In JSON mode a client's mistake is a 4xx.
+local function bad_request(request, reply, text)
+  return answer.text(request, reply, 500, text, nil, 400)
+end
+
 local function say(request, reply, err)
   if not err then return answer.text(request, reply, 200, "send data to MQ success\n") end
   if err.code == "full" then
-    return answer.text(request, reply, 500, "queue is full, discard message")
+    return answer.text(request, reply, 500, "queue is full, discard message", { ["Retry-After"] = "5" }, 503)
   end
   return answer.text(request, reply, 503, tostring(err.message) .. "\n", { ["Retry-After"] = "5" })
 end
 
 --- Registers the route. deps: namespaces() → array of names; encode(metrics) → bodies of messages;
 --- publish(ns, bodies, done), all or none, done(err) once: nil when they are safe, err.code "full" when there is
---- no room; later(fn): calls fn in the next turn of the loop.
+--- no room; conf.maxpost (bytes); later(fn): calls fn in the next turn of the loop.
 function M.register(router, methods, deps)
   router:route(methods, "/post", function(request, reply)
     local ns = target(request.query, deps.namespaces)
-    if not ns then return answer.text(request, reply, 500, "invalid ns\n") end
-    if #request.body > M.MAX_BODY then
-      return answer.text(request, reply, 413, ("body over %d bytes\n"):format(M.MAX_BODY))
+    if not ns then return bad_request(request, reply, "invalid ns\n") end
+    if #request.body > deps.conf.maxpost then
+      return answer.text(request, reply, 413, ("body over %d bytes\n"):format(deps.conf.maxpost))
     end
     if #request.body > LARGE then reply = tidying(reply, deps.later) end
     return read_all(request.body, deps, function(bodies, why, code)
       if code == "ENAME" then return answer.text(request, reply, 400, BAD_NAME) end
-      if not bodies then return answer.text(request, reply, 500, "failed to decode json:" .. why .. "\n") end
+      if not bodies then return bad_request(request, reply, "failed to decode json:" .. why .. "\n") end
       if #bodies == 0 then return say(request, reply) end
       return deps.publish(ns, bodies, function(err) say(request, reply, err) end)
     end)
-  end)
+  end, "post")
 end
 
 return M

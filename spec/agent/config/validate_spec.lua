@@ -20,7 +20,8 @@ describe("the configuration's schema", function()
     assert.equal(16 * 2 ^ 20, conf.output.maxmemory)
     assert.same({ "tcp://127.0.0.1:4150" }, conf.output.servers)
     assert.same({}, conf.agent.ifaceprefix)
-    assert.same({}, conf.http)
+    assert.same({ group = "", post = "all", loopback = "all", tokenfile = "", hosts = {}, connections = 256,
+      maxpost = 2 * 1024 * 1024 }, conf.http)
     assert.equal(5, conf.agent.mountdeadline)
     for _, entry in ipairs(require("agent.config.schema")) do
       if entry.type ~= "ignored" and entry.type ~= "section" then
@@ -135,10 +136,21 @@ describe("the configuration's schema", function()
   }
   for _, case in ipairs(accepted) do
     it(("reads %s.%s written as %s"):format(case[1], case[2], tostring(case[3])), function()
-      local conf = assert(config.validate({ [case[1]] = { [case[2]] = case[3] } }))
+      local conf = assert(config.validate({ [case[1]] = { [case[2]] = case[3] }, http = { tokenfile = "/t" } }))
       assert.same(case[4], conf[case[1]][case[2]])
     end)
   end
+
+  it("wants a token file where others than this host are to change things", function()
+    for listen, wanted in pairs({ [":1232"] = true, ["10.0.0.1:1232"] = true, ["[::]:1232"] = true,
+      ["web07:1232"] = true, ["127.0.0.1:1232"] = false, ["127.1.2.3:1"] = false, ["[::1]:1232"] = false,
+      ["localhost:1"] = false, [""] = false }) do
+      local conf, found = config.validate({ agent = { listen = listen } })
+      assert.equal(wanted and "http.tokenfile" or nil, not conf and found[1].key or nil, listen)
+      assert(config.validate({ agent = { listen = listen }, http = { tokenfile = "/t" } }))
+    end
+    assert.equal("http.tokenfile", (problem({ http = { loopback = "token" } })))
+  end)
 
   it("suggests the nearest key for an unknown one", function()
     local cases = {

@@ -39,9 +39,14 @@ describe("the control API", function()
     loop.drain()
   end)
 
-  local function start(listen, socket)
+  local function start(listen, socket, settings)
+    local conf = { agent = { listen = listen, socket = socket }, http = require("agent.config").defaults().http }
+    for key, value in pairs(settings or {}) do conf.http[key] = value end
+    local result
     local deps = { log = quiet, namespaces = function() return { "a.loda" } end, status = function() return {} end }
-    return http.start({ agent = { listen = listen, socket = socket } }, deps)
+    http.start(conf, deps, function(why, started) result = { started, why } end)
+    loop.wait(function() return result end, "the server")
+    return result[1], result[2]
   end
 
   it("listens on both addresses, or on the one that is there", function()
@@ -69,6 +74,37 @@ describe("the control API", function()
     assert.is_nil(none)
     assert.matches("^agent%.socket: .*/agent%.sock: something else is at that path: file already exists$", why)
     assert.equal("file", uv.fs_stat(folder .. "/agent.sock").type)
+  end)
+
+  it("doesn't listen for other hosts without a token file, and names the key", function()
+    for _, case in ipairs({ { "0.0.0.0:0" }, { "[::]:0" }, { "127.0.0.1:0", { loopback = "token" } } }) do
+      local none, why = start(case[1], "", case[2])
+      assert.is_nil(none)
+      assert.matches("^http%.tokenfile: must be set", why)
+    end
+    local none, why = start("127.0.0.1:0", "", { tokenfile = folder .. "/none", loopback = "token" })
+    assert.is_nil(none)
+    assert.matches("^http%.tokenfile: .*/none: ENOENT", why)
+    none, why = start("127.0.0.1:0", "", { group = "no-such-group" })
+    assert.is_nil(none)
+    assert.matches("^http%.group: there is no group no%-such%-group", why)
+  end)
+
+  it("takes changes from elsewhere by a token, and a new one when told to read it", function()
+    program.write(folder .. "/tokens", "0123456789abcdef\n")
+    uv.fs_chmod(folder .. "/tokens", tonumber("600", 8))
+    server = assert(start("127.0.0.1:0", "", { tokenfile = folder .. "/tokens", loopback = "token" }))
+    local port = tonumber(server:address():match("(%d+)$"))
+    local function post(token)
+      return raw.connect({ port = port }):send("POST /post HTTP/1.0\r\nAuthorization: Bearer " .. token
+        .. "\r\n\r\n"):until_closed()
+    end
+    assert.matches("failed to decode json", post("0123456789abcdef"))
+    program.write(folder .. "/tokens", "fedcba9876543210\n")
+    server:reload()
+    loop.wait(function() return server.access.token.tokens[1]:find("^fed") end, "the new token")
+    assert.matches("^HTTP/1.1 401 ", post("0123456789abcdef"))
+    assert.matches("^HTTP/1.1 429 .*Retry%-After: 1", post("fedcba9876543210"))
   end)
 
   it("listens on IPv6 where the host has it", function()

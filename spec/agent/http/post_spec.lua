@@ -14,6 +14,7 @@ local function setup(namespaces)
       table.insert(box.sent, { ns = ns, metrics = metrics })
       if box.hold then box.finish = done else done(box.err) end
     end,
+    conf = { maxpost = 2 * 1024 * 1024 },
     later = function(fn)
       box.turns = box.turns + 1
       fn()

@@ -15,7 +15,7 @@ describe("the router", function()
     for _, path in ipairs({ "/", "/a/", "/A", "//a", "/a/../a", "/b", "*" }) do
       local reply = ask(r, "GET", path)
       assert.equal(404, reply.status, path)
-      assert.equal("404 page not found\n", reply.body)
+      assert.matches("^404 page not found\n", reply.body)
       assert.equal("text/plain; charset=utf-8", reply.headers["Content-Type"])
     end
   end)
@@ -24,13 +24,50 @@ describe("the router", function()
     local r = router.new():route("GET", "/a", hello):route("POST", "/a", hello)
     local reply = ask(r, "DELETE", "/a")
     assert.equal(405, reply.status)
-    assert.equal("GET, POST", reply.headers.Allow)
+    assert.equal("GET, HEAD, POST", reply.headers.Allow)
+    assert.equal("POST", ask(router.new():route("POST", "/b", hello), "GET", "/b").headers.Allow)
+  end)
+
+  it("gives HEAD to whoever takes GET", function()
+    local r = router.new():route("GET", "/a", hello):route("GET HEAD POST", "/b", hello)
+    assert.same({ 200, 200 }, { ask(r, "HEAD", "/a").status, ask(r, "HEAD", "/b").status })
+  end)
+
+  it("names endpoints near to a wrong path, below the contract's text", function()
+    local r = router.new():route("GET", "/me/ns", hello):route("GET", "/me/status", hello):route("GET", "/post", hello)
+    assert.equal("404 page not found\nnear: /me/status /me/ns\n", ask(r, "GET", "/me/statsu").body)
+    assert.equal("404 page not found\nnear: /me/ns /me/status\n", ask(r, "GET", "/me/").body)
+    assert.equal("404 page not found\nnear: /post\n", ask(r, "GET", "/post/").body)
+    assert.equal("404 page not found\n", ask(r, "GET", "/" .. ("x"):rep(5000)).body)
+    local json = ask(r, "GET", "/pots", { headers = { accept = "application/json" } }).body
+    assert.equal('{"msg":"404 page not found","near":["/post"]}', json)
+  end)
+
+  it("asks whether the caller may, with the route's right, and records changes with their result", function()
+    local asked, noted = {}, {}
+    local access = { check = function(_, request, _, right)
+      asked[#asked + 1] = right
+      if request.query.no then return { status = 403, text = "no\n" }, "me" end
+      return nil, right ~= "read" and "me" or nil
+    end }
+    local audit = { note = function(_, who, request, status, body)
+      noted[#noted + 1] = table.concat({ who, request.path, status, body }, " ")
+    end }
+    local r = router.new({ access = access, audit = audit }):route("GET", "/r", hello, "read"):route("GET", "/c", hello)
+      :route("POST", "/p", hello, "post")
+    assert.equal("hello", ask(r, "GET", "/r").body)
+    assert.equal("hello", ask(r, "GET", "/c").body)
+    assert.equal("hello", ask(r, "POST", "/p").body)
+    assert.equal(404, ask(r, "GET", "/none").status)
+    assert.equal("no\n", ask(r, "GET", "/c", { query = { no = "1" } }).body)
+    assert.same({ "read", "change", "post", "read", "change" }, asked)
+    assert.same({ "me /c 200 hello", "me /p 200 hello", "me /c 403 no\n" }, noted)
   end)
 
   it("says the same in JSON to whoever accepts it", function()
     local reply = ask(router.new(), "GET", "/x", { headers = { accept = "text/html, Application/JSON;q=0.5" } })
     assert.equal(404, reply.status)
-    assert.equal('{"msg":"404 page not found"}', reply.body)
+    assert.equal('{"msg":"404 page not found","near":[]}', reply.body)
     assert.equal("application/json; charset=utf-8", reply.headers["Content-Type"])
   end)
 end)
