@@ -77,6 +77,7 @@ build = {
     ["agent.plugin.credentials"] = "lua/agent/plugin/credentials.lua",
     ["agent.plugin.fetch"] = "lua/agent/plugin/fetch.lua",
     ["agent.plugin.files"] = "lua/agent/plugin/files.lua",
+    ["agent.plugin.known_hosts"] = "lua/agent/plugin/known_hosts.lua",
     ["agent.plugin.look"] = "lua/agent/plugin/look.lua",
     ["agent.plugin.places"] = "lua/agent/plugin/places.lua",
     ["agent.plugin.refs"] = "lua/agent/plugin/refs.lua",

@@ -62,7 +62,7 @@ function git.exchange(a, b) end
 ---@class git.repository
 local Repository = {}
 
---- Follows no redirect. A server whose key or certificate can't be verified is not talked to.
+--- Follows no redirect to another host. A server whose key or certificate can't be verified is not talked to.
 ---@param remote git.remote
 ---@return true|nil, string|nil, string|nil
 function Repository:connect(remote) end

@@ -4,6 +4,7 @@
 local credentials = require("agent.plugin.credentials")
 local files = require("agent.plugin.files")
 local git = require("git")
+local known_hosts = require("agent.plugin.known_hosts")
 local look = require("agent.plugin.look")
 local places = require("agent.plugin.places")
 local refs = require("agent.plugin.refs")
@@ -14,7 +15,7 @@ local uv = require("luv")
 local M = {}
 
 local MAX_DEPTH = 64
-local MAX_SECRET = 65536
+local MAX_FILE = 2 ^ 20 -- of what the configuration names
 local CA_FILE = "/etc/ssl/certs/ca-certificates.crt"
 
 -- libgit2 answers nil, message, CODE.
@@ -23,12 +24,18 @@ local function need(value, why, code)
   return value
 end
 
-local function read_secret(path)
+local function read_file(path)
   local file, why = io.open(path, "rb")
   need(file, why, "auth")
-  local text = file:read(MAX_SECRET) or ""
+  local text = file:read(MAX_FILE) or ""
   file:close()
   return text
+end
+
+local function write(path, text)
+  local file = need(io.open(path, "wb"))
+  need(file:write(text))
+  file:close()
 end
 
 -- libgit2 checks host keys against .ssh/known_hosts of what it takes for the home directory, and reads its
@@ -36,12 +43,12 @@ end
 local function set_up(job, staging)
   local home = staging .. "/home"
   files.make(home .. "/.ssh", 448)
-  if job.knownhosts ~= "" then
-    files.check(uv.fs_symlink(files.check(uv.fs_realpath(job.knownhosts)), home .. "/.ssh/known_hosts"))
+  if job.knownhosts ~= "" and uv.fs_stat(job.knownhosts) then
+    write(home .. "/.ssh/known_hosts", known_hosts.sorted(read_file(job.knownhosts)))
   end
   uv.os_setenv("HOME", home)
   local ca = job.ca ~= "" and job.ca or os.getenv("SSL_CERT_FILE") or CA_FILE
-  if job.ca ~= "" then read_secret(ca) elseif not uv.fs_stat(ca) then ca = nil end
+  if job.ca ~= "" then read_file(ca) elseif not uv.fs_stat(ca) then ca = nil end
   need(git.setup({ home = home, ca_file = ca }))
 end
 
@@ -49,7 +56,7 @@ end
 local function connection(job, secrets)
   local url, user, password = source.connection(job.url)
   if not password and job.token ~= "" and url:find("^https:") then
-    local token_user, token = credentials.find(read_secret(job.token), url, job.format)
+    local token_user, token = credentials.find(read_file(job.token), url, job.format)
     user, password = user or token_user, token
   end
   secrets[#secrets + 1] = password
