@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "git/within.h"
+
 #define AT_LEAST(major, minor)                                                                     \
     (LIBGIT2_VER_MAJOR > (major) || (LIBGIT2_VER_MAJOR == (major) && LIBGIT2_VER_MINOR >= (minor)))
 
@@ -14,27 +16,10 @@ enum {
     MAX_CHATTER = 1024 * 1024, /* bytes of progress messages */
     WINDOW = 8 * 1024 * 1024,  /* of a pack that is mapped at a time */
     MAPPED = 64 * 1024 * 1024, /* in all: a worker's address space is limited */
-    CACHE = 16 * 1024 * 1024,
-    MAX_PATH = 4096
+    CACHE = 16 * 1024 * 1024
 };
 
-struct repository {
-    git_repository *git;
-    git_remote *remote;
-    char *user;
-    char *password;
-    char *key;
-    uint64_t max_bytes;
-    uint64_t chatter;
-    bool asked;       /* for credentials, once */
-    const char *stop; /* why a callback of ours ended it: a code */
-    char why[200];    /* and a sentence */
-};
-
-static bool fail(struct repository_error *error, const char *code, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static bool fail(struct repository_error *error, const char *code, const char *format, ...) {
+bool repository_fail(struct repository_error *error, const char *code, const char *format, ...) {
     va_list args;
     va_start(args, format);
     error->code = code;
@@ -58,17 +43,17 @@ static const char *code_of(int rc, int klass) {
 }
 
 /* What libgit2 says of its last failure; a callback of ours knows better. */
-static bool fail_git(const struct repository *r, int rc, struct repository_error *error) {
+bool repository_fail_git(const struct repository *r, int rc, struct repository_error *error) {
     if (r && r->stop) {
-        return fail(error, r->stop, "%s", r->why);
+        return repository_fail(error, r->stop, "%s", r->why);
     }
     const git_error *last = git_error_last();
     int klass = last ? last->klass : GIT_ERROR_NONE;
     if (klass == GIT_ERROR_NOMEMORY) {
-        return fail(error, "too_big", "it takes more memory than a git worker may have");
+        return repository_fail(error, "too_big", "it takes more memory than a git worker may have");
     }
-    return fail(error, code_of(rc, klass), "%s",
-                last && last->message ? last->message : "libgit2 doesn't say why");
+    return repository_fail(error, code_of(rc, klass), "%s",
+                           last && last->message ? last->message : "libgit2 doesn't say why");
 }
 
 static int stop(struct repository *r, const char *code, int rc, const char *format, ...)
@@ -101,12 +86,12 @@ bool repository_init(const struct repository_setup *setup, struct repository_err
     int major = 0, minor = 0, patch = 0;
     int rc = git_libgit2_init();
     if (rc < 0) {
-        return fail_git(NULL, rc, error);
+        return repository_fail_git(NULL, rc, error);
     }
     git_libgit2_version(&major, &minor, &patch);
     if (major * 10000 + minor * 100 + patch < 10501) {
-        return fail(error, "failed", "libgit2 %d.%d.%d checks no host keys; 1.5.1 does", major,
-                    minor, patch);
+        return repository_fail(error, "failed", "libgit2 %d.%d.%d checks no host keys; 1.5.1 does",
+                               major, minor, patch);
     }
     rc = set_paths(setup->home);
     rc |= git_libgit2_opts(GIT_OPT_SET_MWINDOW_SIZE, (size_t)WINDOW);
@@ -117,7 +102,7 @@ bool repository_init(const struct repository_setup *setup, struct repository_err
     if (rc == 0 && (setup->ca_file || setup->ca_dir)) {
         rc = git_libgit2_opts(GIT_OPT_SET_SSL_CERT_LOCATIONS, setup->ca_file, setup->ca_dir);
     }
-    return rc == 0 || fail_git(NULL, rc, error);
+    return rc == 0 || repository_fail_git(NULL, rc, error);
 }
 
 struct repository *repository_create(const char *path, struct repository_error *error) {
@@ -127,12 +112,12 @@ struct repository *repository_create(const char *path, struct repository_error *
         GIT_REPOSITORY_INIT_BARE | GIT_REPOSITORY_INIT_NO_REINIT | GIT_REPOSITORY_INIT_MKDIR;
     struct repository *r = calloc(1, sizeof *r);
     if (!r) {
-        fail(error, "failed", "out of memory");
+        repository_fail(error, "failed", "out of memory");
         return NULL;
     }
     int rc = git_repository_init_ext(&r->git, path, &options);
     if (rc < 0) {
-        fail_git(NULL, rc, error);
+        repository_fail_git(NULL, rc, error);
         repository_free(r);
         return NULL;
     }
@@ -232,7 +217,7 @@ bool repository_connect(struct repository *r, const struct repository_remote *re
     r->max_bytes = remote->max_bytes;
     if (!copy(&r->user, remote->user) || !copy(&r->password, remote->password) ||
         !copy(&r->key, remote->key)) {
-        return fail(error, "failed", "out of memory");
+        return repository_fail(error, "failed", "out of memory");
     }
     set_callbacks(r, &options.callbacks);
     options.follow_redirects = GIT_REMOTE_REDIRECT_NONE;
@@ -241,7 +226,7 @@ bool repository_connect(struct repository *r, const struct repository_remote *re
     if (rc == 0) {
         rc = git_remote_connect_ext(r->remote, GIT_DIRECTION_FETCH, &options);
     }
-    return rc == 0 || fail_git(r, rc, error);
+    return rc == 0 || repository_fail_git(r, rc, error);
 }
 
 bool repository_refs(struct repository *r, repository_each_ref *each, void *ctx,
@@ -250,7 +235,7 @@ bool repository_refs(struct repository *r, repository_each_ref *each, void *ctx,
     size_t count = 0;
     int rc = git_remote_ls(&heads, &count, r->remote);
     if (rc < 0) {
-        return fail_git(r, rc, error);
+        return repository_fail_git(r, rc, error);
     }
     for (size_t i = 0; i < count; i++) {
         char id[REPOSITORY_ID];
@@ -276,7 +261,7 @@ bool repository_fetch(struct repository *r, char *const *refspecs, size_t count,
     (void)shallow;
 #endif
     int rc = git_remote_fetch(r->remote, &list, &options, NULL);
-    return rc == 0 || fail_git(r, rc, error);
+    return rc == 0 || repository_fail_git(r, rc, error);
 }
 
 bool repository_commit(struct repository *r, const char *name, char id[REPOSITORY_ID],
@@ -289,101 +274,11 @@ bool repository_commit(struct repository *r, const char *name, char id[REPOSITOR
     if (rc == 0) {
         git_oid_tostr(id, REPOSITORY_ID, git_object_id(commit));
     } else {
-        fail_git(NULL, rc, error);
+        repository_fail_git(NULL, rc, error);
     }
     git_object_free(commit);
     git_object_free(found);
     return rc == 0;
-}
-
-struct walk {
-    git_repository *git;
-    git_odb *odb;
-    const struct repository_limits *limits;
-    repository_each_entry *each;
-    void *ctx;
-    struct repository_error *error;
-    uint64_t bytes;
-    size_t entries;
-    char path[MAX_PATH];
-};
-
-static bool walk_tree(struct walk *w, const git_oid *id, size_t path_len, size_t depth);
-
-static bool measure(struct walk *w, const git_oid *id, struct repository_entry *out) {
-    size_t size = 0;
-    git_object_t type;
-    int rc = git_odb_read_header(&size, &type, w->odb, id);
-    if (rc < 0) {
-        return fail_git(NULL, rc, w->error);
-    }
-    out->size = size;
-    w->bytes += size;
-    return w->bytes <= w->limits->max_bytes ||
-           fail(w->error, "too_big",
-                "its files are larger than the %llu bytes that agent.gitmaxsize allows",
-                (unsigned long long)w->limits->max_bytes);
-}
-
-static bool walk_entry(struct walk *w, const git_tree_entry *entry, size_t path_len, size_t depth) {
-    const char *name = git_tree_entry_name(entry);
-    const git_oid *id = git_tree_entry_id(entry);
-    struct repository_entry out = {.path = w->path, .mode = git_tree_entry_filemode_raw(entry)};
-    int len =
-        snprintf(w->path + path_len, sizeof w->path - path_len, "%s%s", path_len ? "/" : "", name);
-    if (len < 0 || (size_t)len >= sizeof w->path - path_len) {
-        return fail(w->error, "bad_tree", "a path is longer than %d bytes", MAX_PATH);
-    }
-    if (++w->entries > w->limits->max_entries) {
-        return fail(w->error, "too_big",
-                    "it has more than the %zu files that agent.gitmaxfiles allows",
-                    w->limits->max_entries);
-    }
-    git_oid_tostr(out.id, sizeof out.id, id);
-    git_object_t type = git_tree_entry_type(entry);
-    if (type == GIT_OBJECT_BLOB && !measure(w, id, &out)) {
-        return false;
-    }
-    w->each(w->ctx, &out);
-    return type != GIT_OBJECT_TREE || walk_tree(w, id, path_len + (size_t)len, depth + 1);
-}
-
-static bool walk_tree(struct walk *w, const git_oid *id, size_t path_len, size_t depth) {
-    git_tree *tree = NULL;
-    if (depth > w->limits->max_depth) {
-        return fail(w->error, "bad_tree", "its directories are deeper than %zu",
-                    w->limits->max_depth);
-    }
-    int rc = git_tree_lookup(&tree, w->git, id);
-    if (rc < 0) {
-        return fail_git(NULL, rc, w->error);
-    }
-    bool ok = true;
-    size_t count = git_tree_entrycount(tree);
-    for (size_t i = 0; i < count && ok; i++) {
-        ok = walk_entry(w, git_tree_entry_byindex(tree, i), path_len, depth);
-    }
-    git_tree_free(tree);
-    return ok;
-}
-
-bool repository_walk(struct repository *r, const char *commit,
-                     const struct repository_limits *limits, repository_each_entry *each, void *ctx,
-                     struct repository_error *error) {
-    struct walk w = {.git = r->git, .limits = limits, .each = each, .ctx = ctx, .error = error};
-    git_commit *found = NULL;
-    git_oid id;
-    int rc = git_oid_fromstr(&id, commit);
-    if (rc == 0) {
-        rc = git_commit_lookup(&found, r->git, &id);
-    }
-    if (rc == 0) {
-        rc = git_repository_odb(&w.odb, r->git);
-    }
-    bool ok = rc == 0 ? walk_tree(&w, git_commit_tree_id(found), 0, 0) : fail_git(NULL, rc, error);
-    git_odb_free(w.odb);
-    git_commit_free(found);
-    return ok;
 }
 
 bool repository_blob(struct repository *r, const char *id, repository_take *take, void *ctx,
@@ -395,11 +290,11 @@ bool repository_blob(struct repository *r, const char *id, repository_take *take
         rc = git_blob_lookup(&blob, r->git, &oid);
     }
     if (rc < 0) {
-        return fail_git(NULL, rc, error);
+        return repository_fail_git(NULL, rc, error);
     }
     bool ok = take(ctx, git_blob_rawcontent(blob), (size_t)git_blob_rawsize(blob));
     git_blob_free(blob);
-    return ok || fail(error, "failed", "cannot write a file");
+    return ok || repository_fail(error, "failed", "cannot write a file");
 }
 
 bool repository_head(const char *path, char id[REPOSITORY_ID], struct repository_error *error) {
@@ -412,7 +307,7 @@ bool repository_head(const char *path, char id[REPOSITORY_ID], struct repository
     if (rc == 0) {
         git_oid_tostr(id, REPOSITORY_ID, &oid);
     } else {
-        fail_git(NULL, rc, error);
+        repository_fail_git(NULL, rc, error);
     }
     git_repository_free(git);
     return rc == 0;

@@ -22,7 +22,9 @@ http {
     listen 127.0.0.1:@PORT@ ssl;
     ssl_certificate FOLDER/server.pem;
     ssl_certificate_key FOLDER/server.key;
-    location /moved/ { return 302 https://elsewhere.invalid:@PORT@/open/ops/hello.git/info/refs?service=git-upload-pack; }
+    location /moved/ {
+      return 302 https://elsewhere.invalid:@PORT@/open/ops/hello.git/info/refs?service=git-upload-pack;
+    }
     location ~ ^/(?<door>open|closed)(?<path>/.*)$ {
       set $realm off;
       if ($door = closed) { set $realm git; }
