@@ -12,6 +12,7 @@ int main(int argc, char **argv) {
     signal(SIGXFSZ, SIG_IGN); /* a log at its size limit is an error to report, not the end */
     struct host host;
     int code = host_open(&host) ? host_main(&host, argc, argv) : 70;
+    host_end(&host);
     log_close(250);
     fflush(NULL);
     /* Not exit(): libuv's destructor joins its threads, and one of them may hang on a dead disk. */

@@ -14,6 +14,13 @@ local function run(options)
   return result, handle
 end
 
+--- The same for a program that can't be started: why and code.
+local function failure(options)
+  local result = assert(run(options))
+  assert.equal(-1, result.code)
+  return assert(result.error).message, result.error.code, result.error.step
+end
+
 local function sh(script, more)
   local options = more or {}
   options.argv = { SH, "-c", script }
@@ -38,10 +45,13 @@ local function open_files()
 end
 
 local function children()
-  local file = assert(io.open(("/proc/self/task/%d/children"):format(uv.os_getpid())))
-  local text = file:read("*a")
-  file:close()
-  return text
+  local found, dir = {}, assert(uv.fs_scandir("/proc/self/task"))
+  for task in function() return uv.fs_scandir_next(dir) end do
+    local file = assert(io.open(("/proc/self/task/%s/children"):format(task)))
+    found[#found + 1] = file:read("*a")
+    file:close()
+  end
+  return table.concat(found)
 end
 
 local function temp_dir(mode)
@@ -90,14 +100,15 @@ describe("host.exec", function()
     local dir = temp_dir()
     write_file(dir .. "/plain", "#!/bin/sh\n")
     write_file(dir .. "/text", "echo never through a shell\n", 493)
-    local function code_of(options) return (select(3, run(options))) end
+    local function code_of(options) return (select(2, failure(options))) end
     assert.equal("ENOENT", code_of({ argv = { dir .. "/missing" } }))
     assert.equal("EACCES", code_of({ argv = { dir .. "/plain" } }))
     assert.equal("ENOEXEC", code_of({ argv = { dir .. "/text" } }))
     assert.equal("ENOENT", code_of({ argv = { SH }, cwd = dir .. "/missing" }))
-    local nothing, why = run({ argv = { dir .. "/missing" } })
-    assert.is_nil(nothing)
-    assert.equal(("cannot start %s/missing: execve: No such file or directory"):format(dir), why)
+    local why, _, step = failure({ argv = { dir .. "/missing" } })
+    assert.equal("execve: No such file or directory", why)
+    assert.equal("execve", step)
+    assert.equal("chdir", (select(3, failure({ argv = { SH }, cwd = dir .. "/missing" }))))
     remove(dir)
   end)
 
@@ -147,7 +158,7 @@ describe("host.exec", function()
       run({ argv = { "/usr/bin/id" }, user = "nobody" }).stdout)
     assert.matches("uid=1%(", run({ argv = { "/usr/bin/id" }, user = "1:1" }).stdout)
     local dir = temp_dir(448)
-    assert.equal("EACCES", (select(3, run({ argv = { SH }, user = "nobody", cwd = dir }))))
+    assert.equal("EACCES", (select(2, failure({ argv = { SH }, user = "nobody", cwd = dir }))))
     remove(dir)
   end)
 

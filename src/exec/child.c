@@ -61,23 +61,27 @@ static void close_pipes(struct exec_child *c) {
     }
 }
 
-static void dispose(struct exec_child *c) {
+void child_dispose(struct exec_child *c) {
     close_pipes(c);
     close_exit_watch(c);
     child_close_one(&c->timer);
     child_close_one(&c->pause);
 }
 
+pid_t child_pid(const struct exec_child *c) {
+    return c->start ? start_pid(c->start) : c->member.pid;
+}
+
 static bool has_exited(const struct exec_child *c) {
     siginfo_t info = {0};
-    return waitid(P_PID, (id_t)c->member.pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+    return c->member.pid > 0 &&
+           waitid(P_PID, (id_t)c->member.pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
            info.si_pid == c->member.pid;
 }
 
 static void on_timer(uv_timer_t *timer);
 
-/* From now on: the loop's own time may be old, starting a process takes a while. */
-static int next_step(struct exec_child *c, uint64_t ms) {
+int child_next_step(struct exec_child *c, uint64_t ms) {
     uv_update_time(c->room->loop);
     return uv_timer_start(&c->timer, on_timer, ms, 0);
 }
@@ -90,6 +94,8 @@ static void on_timer(uv_timer_t *timer) {
     if (c->exited) {
         c->drained = true;
         child_settle(c);
+    } else if (c->stage == CANCELLED) {
+        child_failed(c);
     } else if (c->stage == RUNNING) {
         c->result.timed_out = true;
         exec_kill(c, false);
@@ -101,28 +107,67 @@ static void on_timer(uv_timer_t *timer) {
     }
 }
 
+/* Told later, never from within exec_kill(). */
+static void cancel(struct exec_child *c, int sig) {
+    c->stage = CANCELLED;
+    if (c->result.timed_out) {
+        c->result.error = ETIMEDOUT;
+        c->result.step = "start";
+    } else {
+        c->result.signal = sig;
+    }
+    child_next_step(c, 0);
+}
+
+/* Group 0 would be our own. */
+static void signal_group(pid_t pid, int sig) {
+    if (pid > 1) {
+        kill(-pid, sig);
+    }
+}
+
+static void kill_whole(struct exec_child *c) {
+    family_signal(child_pid(c), SIGKILL);
+    if (c->pen) {
+        pen_kill(c->room, c->pen);
+    }
+}
+
 void exec_kill(struct exec_child *c, bool at_once) {
     if (c->exited || c->stage >= KILLED || (c->stage == TERMINATING && !at_once)) {
         return;
     }
-    if (at_once) {
+    if (c->start && start_cancel(c)) {
+        cancel(c, at_once ? SIGKILL : SIGTERM);
+    } else if (at_once) {
         c->stage = KILLED;
-        family_signal(c->member.pid, SIGKILL);
-        next_step(c, c->grace_ms > KILL_WAIT_MS ? c->grace_ms : KILL_WAIT_MS);
-        return;
+        kill_whole(c);
+        child_next_step(c, c->grace_ms > KILL_WAIT_MS ? c->grace_ms : KILL_WAIT_MS);
+    } else {
+        c->stage = TERMINATING;
+        signal_group(child_pid(c), SIGTERM);
+        child_next_step(c, c->grace_ms);
     }
-    c->stage = TERMINATING;
-    kill(-c->member.pid, SIGTERM);
-    next_step(c, c->grace_ms);
+}
+
+static void leave_pen(struct exec_child *c) {
+    if (c->pen && c->result.in_cgroup) {
+        c->result.memory_peak = cgroup_memory_peak(&c->room->cgroups, c->pen->name);
+    }
+    if (c->pen) {
+        pen_release(c->room, c->pen, c->result.in_cgroup);
+        c->pen = NULL;
+    }
 }
 
 /* Until now the zombie kept its number from being used again, so the group is still its own. */
 static void reap(struct exec_child *c) {
     int status = 0;
-    kill(-c->member.pid, SIGKILL);
+    signal_group(c->member.pid, SIGKILL);
     wait4(c->member.pid, &status, WNOHANG, &c->result.usage);
     c->result.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     c->result.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    leave_pen(c);
     room_leave(c->room, &c->member);
     room_sweep(c->room);
 }
@@ -137,6 +182,11 @@ static void report(struct exec_child *c) {
     }
 }
 
+static void unref_exit_watch(struct exec_child *c) {
+    uv_unref((uv_handle_t *)(child_is_open(&c->exit_poll) ? (void *)&c->exit_poll
+                                                          : (void *)&c->exit_timer));
+}
+
 static void report_stuck(struct exec_child *c) {
     c->result.stuck = true;
     c->result.timed_out = true;
@@ -145,14 +195,24 @@ static void report_stuck(struct exec_child *c) {
     close_pipes(c);
     uv_timer_stop(&c->timer);
     uv_timer_stop(&c->pause);
-    uv_unref((uv_handle_t *)(child_is_open(&c->exit_poll) ? (void *)&c->exit_poll
-                                                          : (void *)&c->exit_timer));
+    if (c->start) {
+        start_forget(c);
+    } else {
+        unref_exit_watch(c);
+    }
     report(c);
 }
 
 static bool output_open(const struct exec_child *c) {
     return child_is_open(&c->pipes[OUT]) || child_is_open(&c->pipes[ERR]) ||
            child_is_open(&c->pipes[CHANNEL]);
+}
+
+static void tell_gone(struct exec_child *c) {
+    if (c->events.gone) {
+        c->events.gone(c->ctx);
+    }
+    child_dispose(c);
 }
 
 void child_settle(struct exec_child *c) {
@@ -163,10 +223,7 @@ void child_settle(struct exec_child *c) {
         return;
     }
     if (c->reported) {
-        if (c->events.gone) {
-            c->events.gone(c->ctx);
-        }
-        dispose(c);
+        tell_gone(c);
         return;
     }
     if (output_open(c) && !c->drained) {
@@ -174,7 +231,7 @@ void child_settle(struct exec_child *c) {
     }
     reap(c);
     report(c);
-    dispose(c);
+    child_dispose(c);
 }
 
 static void on_exit_seen(struct exec_child *c) {
@@ -187,7 +244,7 @@ static void on_exit_seen(struct exec_child *c) {
     if (c->reported) {
         reap(c);
     } else {
-        next_step(c, c->grace_ms);
+        child_next_step(c, c->grace_ms);
     }
     child_settle(c);
 }
@@ -207,100 +264,43 @@ pid_t exec_pid(const struct exec_child *c) {
 }
 
 /* Kernels before 5.3 have no pidfd, or one that can't be waited for. */
-static int watch_exit_by_timer(struct exec_child *c) {
+static void watch_exit(struct exec_child *c) {
+    if (c->pidfd >= 0 && uv_poll_init(c->room->loop, &c->exit_poll, c->pidfd) == 0) {
+        child_adopt(c, &c->exit_poll);
+        uv_poll_start(&c->exit_poll, UV_READABLE, on_pidfd);
+        return;
+    }
     uv_timer_init(c->room->loop, &c->exit_timer);
     child_adopt(c, &c->exit_timer);
-    return uv_timer_start(&c->exit_timer, on_exit_timer, POLL_EXIT_MS, POLL_EXIT_MS);
+    uv_timer_start(&c->exit_timer, on_exit_timer, POLL_EXIT_MS, POLL_EXIT_MS);
 }
 
-static int watch_exit(struct exec_child *c) {
-    if (c->pidfd < 0 || uv_poll_init(c->room->loop, &c->exit_poll, c->pidfd) < 0) {
-        return watch_exit_by_timer(c);
+void child_started(struct exec_child *c, int pidfd) {
+    c->pidfd = pidfd;
+    watch_exit(c);
+    if (c->reported) {
+        unref_exit_watch(c);
     }
-    child_adopt(c, &c->exit_poll);
-    return uv_poll_start(&c->exit_poll, UV_READABLE, on_pidfd);
+    /* Who asked for its end may have asked before there was a process. */
+    if (c->stage == TERMINATING) {
+        signal_group(c->member.pid, SIGTERM);
+    } else if (c->stage >= KILLED) {
+        kill_whole(c);
+    }
 }
 
-static int attach(struct exec_child *c, struct ends *e, const struct exec_options *o) {
-    int rc = uv_timer_init(c->room->loop, &c->timer);
-    child_adopt(c, &c->timer);
-    uv_timer_init(c->room->loop, &c->pause);
-    child_adopt(c, &c->pause);
-    for (int i = 0; rc == 0 && i < SPAWN_FDS; i++) {
-        rc = child_open_pipe(c, i, &e->ours[i]);
+void child_failed(struct exec_child *c) {
+    c->result.code = -1;
+    c->exited = true;
+    c->ended = clock_mono_ns();
+    leave_pen(c);
+    room_leave(c->room, &c->member);
+    if (c->reported) {
+        tell_gone(c);
+    } else {
+        report(c);
+        child_dispose(c);
     }
-    if (rc == 0) {
-        rc = watch_exit(c);
-    }
-    if (rc == 0 && o->input) {
-        rc = -child_write_input(c, o->input, o->input_len);
-    }
-    if (rc == 0 && o->deadline_ms) {
-        rc = next_step(c, o->deadline_ms);
-    }
-    return rc;
-}
-
-static struct exec_child *new_child(struct exec_room *room, const struct exec_options *o) {
-    struct exec_child *c = calloc(1, sizeof *c);
-    if (!c) {
-        return NULL;
-    }
-    c->room = room;
-    c->grace_ms = o->grace_ms;
-    c->began = clock_mono_ns();
-    c->member.started = family_ticks();
-    c->member.forever = o->deadline_ms == 0;
-    buffer_init(&c->out, o->max_output);
-    buffer_init(&c->err, o->max_output);
-    frame_init(&c->frames);
-    return c;
-}
-
-struct exec_child *exec_start(struct exec_room *room, const struct exec_options *o,
-                              const struct exec_events *events, void *ctx, int *error,
-                              const char **step) {
-    struct ends e;
-    struct exec_child *c = new_child(room, o);
-    *step = "open";
-    *error = ENOMEM;
-    if (!c) {
-        return NULL;
-    }
-    if (!ends_open(&e, o->input, o->channel)) {
-        *error = errno;
-        goto failed;
-    }
-    struct spawn_plan plan = o->plan;
-    struct spawned child;
-    memcpy(plan.fds, e.theirs, sizeof plan.fds);
-    *error = spawn(&plan, &child, step);
-    if (*error) {
-        goto failed;
-    }
-    ends_close(e.theirs);
-    c->member.pid = child.pid;
-    c->pidfd = child.pidfd;
-    room_join(room, &c->member);
-    int rc = attach(c, &e, o);
-    ends_close(e.ours);
-    if (rc < 0) {
-        kill(-child.pid, SIGKILL);
-        waitpid(child.pid, NULL, 0);
-        room_leave(room, &c->member);
-        dispose(c);
-        *step = "watch";
-        *error = -rc;
-        return NULL;
-    }
-    c->events = *events;
-    c->ctx = ctx;
-    return c;
-failed:
-    ends_close(e.ours);
-    ends_close(e.theirs);
-    free(c);
-    return NULL;
 }
 
 struct exec_room *exec_room_open(uv_loop_t *loop) {
@@ -310,11 +310,12 @@ struct exec_room *exec_room_open(uv_loop_t *loop) {
 void exec_room_close(struct exec_room *room) {
     while (room->first) {
         struct exec_child *c = (struct exec_child *)room->first;
-        family_signal(c->member.pid, SIGKILL);
+        family_signal(child_pid(c), SIGKILL);
         c->events = (struct exec_events){0};
         c->reported = true;
         room_leave(room, &c->member);
-        dispose(c);
+        child_dispose(c);
     }
+    room_sweep(room); /* kills orphans */
     room_close(room);
 }

@@ -5,13 +5,18 @@
 #include "exec/child.h"
 #include "exec/ends.h"
 #include "exec/frame.h"
+#include "exec/pen.h"
 #include "exec/room.h"
 
-enum stage { RUNNING, TERMINATING, KILLED, STUCK };
+enum stage { RUNNING, TERMINATING, KILLED, STUCK, CANCELLED /* before its start began */ };
+
+struct start;
 
 struct exec_child {
     struct room_member member; /* first: exec_room_close() finds the child by it */
     struct exec_room *room;
+    struct start *start; /* NULL: it is over */
+    struct pen *pen;     /* its cgroup; NULL: none */
     struct exec_events events;
     void *ctx;
     uv_timer_t timer;    /* the next step of the current stage */
@@ -35,6 +40,23 @@ struct exec_child {
 void child_adopt(struct exec_child *c, void *handle);
 bool child_is_open(const void *handle);
 void child_close_one(void *handle);
+
+/* Its process, also one that has not executed the program yet; 0: none that could be signalled. */
+pid_t child_pid(const struct exec_child *c);
+
+/* From now on, whatever the loop's own time is. */
+int child_next_step(struct exec_child *c, uint64_t ms);
+
+/* It has started, or (result.error) has not. */
+void child_started(struct exec_child *c, int pidfd);
+void child_failed(struct exec_child *c);
+
+void child_dispose(struct exec_child *c);
+
+/* start.c: true when the start had not begun and never will. */
+bool start_cancel(struct exec_child *c);
+pid_t start_pid(const struct start *start);
+void start_forget(struct exec_child *c);
 
 /* Looks whether it is over now, and reports it then. */
 void child_settle(struct exec_child *c);

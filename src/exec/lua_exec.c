@@ -17,7 +17,7 @@ struct handle {
     struct exec_child *child; /* NULL when it is over */
     lua_State *L;             /* the main one */
     int self;                 /* reference in the registry */
-    pid_t pid;
+    pid_t pid;                /* when it is over */
 };
 
 static struct handle *check_handle(lua_State *L) {
@@ -58,10 +58,30 @@ static double milliseconds(struct timeval t) {
     return (double)t.tv_sec * 1e3 + (double)t.tv_usec / 1e3;
 }
 
+static void set_error(lua_State *L, const struct exec_result *r) {
+    lua_createtable(L, 0, 3);
+    lua_pushstring(L, strerrorname_np(r->error));
+    lua_setfield(L, -2, "code");
+    lua_pushfstring(L, "%s: %s", r->step, strerror(r->error));
+    lua_setfield(L, -2, "message");
+    lua_pushstring(L, r->step);
+    lua_setfield(L, -2, "step");
+    lua_setfield(L, -2, "error");
+}
+
 /* May raise (no memory): called under host_call(). */
 static int push_result(lua_State *L) {
     const struct exec_result *r = lua_touserdata(L, 1);
-    lua_createtable(L, 0, 11);
+    lua_createtable(L, 0, 14);
+    if (r->error) {
+        set_error(L, r);
+    }
+    if (r->in_cgroup) {
+        set_boolean(L, "cgroup", true);
+    }
+    if (r->memory_peak) {
+        set_number(L, "memory_peak", (double)r->memory_peak);
+    }
     if (!r->stuck) {
         set_number(L, "code", r->code);
         set_number(L, "signal", r->signal);
@@ -125,6 +145,7 @@ static void on_gone(void *ctx) {
 
 static void on_closed(void *ctx) {
     struct handle *h = ctx;
+    h->pid = exec_pid(h->child);
     h->child = NULL;
     luaL_unref(h->L, LUA_REGISTRYINDEX, h->self);
 }
@@ -179,7 +200,6 @@ static int run(lua_State *L) {
         luaL_unref(L, LUA_REGISTRYINDEX, h->self);
         return refuse(L, o.plan.path, step, error);
     }
-    h->pid = exec_pid(h->child);
     return 1;
 }
 
@@ -195,7 +215,12 @@ static int handle_kill(lua_State *L) {
 }
 
 static int handle_pid(lua_State *L) {
-    lua_pushinteger(L, check_handle(L)->pid);
+    const struct handle *h = check_handle(L);
+    pid_t pid = h->child ? exec_pid(h->child) : h->pid;
+    if (pid <= 0) {
+        return 0;
+    }
+    lua_pushinteger(L, pid);
     return 1;
 }
 
@@ -222,12 +247,17 @@ static int handle_end_send(lua_State *L) {
     return 0;
 }
 
-static int room_gc(lua_State *L) {
-    struct exec_room **room = lua_touserdata(L, 1);
+static void close_room(void *ctx) {
+    struct exec_room **room = ctx;
     if (*room) {
         exec_room_close(*room);
         *room = NULL;
     }
+}
+
+static int room_gc(lua_State *L) {
+    host_of(L)->at_end = NULL;
+    close_room(lua_touserdata(L, 1));
     return 0;
 }
 
@@ -253,6 +283,8 @@ int luaopen_host_exec(lua_State *L) {
     if (!*room) {
         return luaL_error(L, "exec: no memory");
     }
+    host_of(L)->at_end = close_room;
+    host_of(L)->at_end_ctx = room;
     lua_pushcclosure(L, run, 1);
     lua_setfield(L, -2, "run");
     return 1;

@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <string.h>
 
+#define CGROUP_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-."
+
 enum { DEADLINE_MS = 60000, GRACE_MS = 1000, MAX_OUTPUT = 1024 * 1024 };
 
 static const char *const limit_names[] = {"cpu_s",      "address_space", "processes",
@@ -122,11 +124,32 @@ static char **env_option(lua_State *L, int options) {
     return envp;
 }
 
-static void add_limit(lua_State *L, struct spawn_plan *plan) {
+/* true: that is all. A number of processes is a limit of the user's, too. */
+static bool add_cgroup_limit(struct cgroup_limits *limits, const char *name, double value) {
+    uint64_t whole = value < 9e15 ? (uint64_t)value : 0;
+    if (strcmp(name, "memory") == 0) {
+        limits->memory = whole;
+        return true;
+    }
+    if (strcmp(name, "cpu") == 0) {
+        limits->cpu = value < 9e12 ? (uint64_t)(value * 1000) : 0;
+        return true;
+    }
+    if (strcmp(name, "processes") == 0) {
+        limits->pids = whole;
+    }
+    return false;
+}
+
+static void add_limit(lua_State *L, struct exec_options *o) {
+    struct spawn_plan *plan = &o->plan;
     const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
     double value = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : -1;
     if (!(value >= 0)) {
         bad_option(L, "limits", "a table of numbers");
+    }
+    if (add_cgroup_limit(&o->cgroup_limits, name, value)) {
+        return;
     }
     for (size_t i = 0; i < SPAWN_LIMITS; i++) {
         if (strcmp(limit_names[i], name) == 0) {
@@ -138,14 +161,24 @@ static void add_limit(lua_State *L, struct spawn_plan *plan) {
     luaL_error(L, "exec: unknown limit '%s'", name);
 }
 
-static void limits_option(lua_State *L, int options, struct spawn_plan *plan) {
+static void limits_option(lua_State *L, int options, struct exec_options *o) {
     if (push_option(L, options, "limits", LUA_TTABLE, "a table")) {
         int map = lua_gettop(L);
         for (lua_pushnil(L); lua_next(L, map); lua_pop(L, 1)) {
-            add_limit(L, plan);
+            add_limit(L, o);
         }
     }
     lua_pop(L, 1);
+}
+
+/* Becomes a part of a directory's name. */
+static const char *cgroup_option(lua_State *L, int options) {
+    const char *name = exec_string_option(L, options, "cgroup");
+    if (name && (!*name || *name == '.' || strlen(name) > CGROUP_NAME - 16 ||
+                 strspn(name, CGROUP_LETTERS) != strlen(name))) {
+        bad_option(L, "cgroup", "a name of letters, digits, '_', '-' and '.'");
+    }
+    return name;
 }
 
 static bool flag_option(lua_State *L, int options, const char *name) {
@@ -167,7 +200,8 @@ void exec_read_options(lua_State *L, int options, struct exec_options *o) {
         luaL_error(L, "exec: '%s' is no path: PATH is never searched", o->plan.path);
     }
     o->plan.cwd = exec_string_option(L, options, "cwd");
-    limits_option(L, options, &o->plan);
+    limits_option(L, options, o);
+    o->cgroup = cgroup_option(L, options);
     if (push_option(L, options, "stdin", LUA_TSTRING, "a string")) {
         o->input = lua_tolstring(L, -1, &o->input_len);
     }

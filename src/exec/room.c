@@ -7,11 +7,19 @@
 #include <unistd.h>
 
 #include "exec/family.h"
+#include "exec/pen.h"
 
 enum { FIRST_PAUSE_MS = 20, LONGEST_PAUSE_MS = 2000, STRAYS_MAX = 256 };
 
 static void sweep_again(uv_timer_t *timer) {
     room_sweep(timer->data);
+}
+
+static void leave(void *ctx) {
+    struct exec_room *room = ctx;
+    if (atomic_fetch_sub(&room->users, 1) == 1) {
+        free(room);
+    }
 }
 
 struct exec_room *room_open(uv_loop_t *loop) {
@@ -20,6 +28,13 @@ struct exec_room *room_open(uv_loop_t *loop) {
         return NULL;
     }
     room->loop = loop;
+    atomic_init(&room->users, 2);
+    room->starter = starter_open(loop, leave, room);
+    if (!room->starter) {
+        free(room);
+        return NULL;
+    }
+    cgroup_tree_init(&room->cgroups);
     uv_timer_init(loop, &room->sweep_timer);
     room->sweep_timer.data = room;
     uv_unref((uv_handle_t *)&room->sweep_timer);
@@ -27,14 +42,16 @@ struct exec_room *room_open(uv_loop_t *loop) {
     return room;
 }
 
-static void free_room(uv_handle_t *timer) {
-    struct exec_room *room = timer->data;
-    free(room->scratch);
-    free(room);
+static void timer_closed(uv_handle_t *timer) {
+    leave(timer->data);
 }
 
 void room_close(struct exec_room *room) {
-    uv_close((uv_handle_t *)&room->sweep_timer, free_room);
+    free(room->scratch);
+    room->scratch = NULL;
+    pen_close_all(room);
+    starter_close(room->starter);
+    uv_close((uv_handle_t *)&room->sweep_timer, timer_closed);
 }
 
 char *room_scratch(struct exec_room *room) {

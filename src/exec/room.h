@@ -2,13 +2,19 @@
 #ifndef AGENT_EXEC_ROOM_H
 #define AGENT_EXEC_ROOM_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include <uv.h>
 
+#include "exec/cgroup.h"
+#include "exec/starter.h"
+
+struct pen;
+
 struct room_member {
-    pid_t pid;
+    pid_t pid;        /* 0: not started yet */
     uint64_t started; /* family_ticks() before its start */
     bool forever;     /* runs without a deadline: no orphan waits for its end */
     struct room_member *next;
@@ -16,9 +22,14 @@ struct room_member {
 
 struct exec_room {
     uv_loop_t *loop;
+    atomic_int users; /* the timer and the starter, whose threads may stay for long */
     uv_timer_t sweep_timer;
     unsigned sweeps; /* in a row, for the pause between them */
     struct room_member *first;
+    struct starter *starter;
+    struct cgroup_tree cgroups;
+    struct pen *pens;
+    uint64_t pens_looked; /* uv_now() of the last search for pens that nobody uses */
     char *
         scratch; /* ROOM_SCRATCH bytes that every read goes through; only while there are members */
 };

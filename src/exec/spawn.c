@@ -3,6 +3,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
+#include <pthread.h>
 #include <pwd.h>
 #include <sched.h>
 #include <signal.h>
@@ -16,8 +18,8 @@
 #include <unistd.h>
 
 /* The child runs in the parent's memory until execve: no malloc, no stdio, and raw system calls
- * where libc's wrappers would touch the parent's threads (setuid). Sanitizers would mark the
- * parent's stack. */
+ * where libc's wrappers would touch the parent's threads (setuid), or a sanitizer's the parent's
+ * descriptors. Sanitizers would mark the parent's stack. */
 #define IN_CHILD __attribute__((no_sanitize("address", "undefined", "thread")))
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -34,8 +36,10 @@ enum { SETRESUID = SYS_setresuid, SETRESGID = SYS_setresgid, SETGROUPS = SYS_set
 
 struct child_start {
     const struct spawn_plan *plan;
+    struct spawned *out;
     pid_t parent;
-    const char *step; /* written by the child: shared memory needs no pipe for the error */
+    bool enter_cgroup; /* was not born in it */
+    const char *step;  /* written by the child: shared memory needs no pipe for the error */
     int error;
 };
 
@@ -81,8 +85,8 @@ IN_CHILD static void close_listed(int from) {
 IN_CHILD static int arrange_fds(const struct spawn_plan *plan) {
     for (int i = 0; i < SPAWN_FDS; i++) {
         if (plan->fds[i] < 0) {
-            close(i);
-        } else if (dup2(plan->fds[i], i) < 0) {
+            syscall(SYS_close, i);
+        } else if (syscall(SYS_dup3, plan->fds[i], i, 0) < 0) {
             return -1;
         }
     }
@@ -142,10 +146,23 @@ IN_CHILD static int die_with_parent(const struct child_start *start) {
     return getppid() == start->parent ? 0 : (errno = ESRCH, -1);
 }
 
+/* Where the kernel can't put it there at birth. Slow: moving a process waits for all CPUs. */
+IN_CHILD static void enter_cgroup(const struct child_start *start) {
+    int fd = openat(start->plan->cgroup, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+    start->out->in_cgroup = fd >= 0 && write(fd, "0", 1) == 1;
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
 IN_CHILD static int child_main(void *arg) {
     struct child_start *start = arg;
     const struct spawn_plan *plan = start->plan;
+    atomic_store(&start->out->pid, (pid_t)syscall(SYS_getpid));
     setsid();
+    if (start->enter_cgroup) {
+        enter_cgroup(start);
+    }
     if (start->step = "fds", arrange_fds(plan) < 0) {
         goto failed;
     }
@@ -169,40 +186,119 @@ failed:
     _exit(127);
 }
 
+/* A change of user in a child clears the dumpable flag of the memory that it shares with us, which
+ * keeps that user's processes from tracing it there. So the flag may only come back when no such
+ * child is left: process-wide like the flag. */
+static struct {
+    pthread_mutex_t lock;
+    int children, before;
+} dumpable = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void dumpable_begin(const struct spawn_plan *plan) {
+    if (plan->as_user) {
+        pthread_mutex_lock(&dumpable.lock);
+        if (dumpable.children++ == 0) {
+            dumpable.before = prctl(PR_GET_DUMPABLE);
+        }
+        pthread_mutex_unlock(&dumpable.lock);
+    }
+}
+
+static void dumpable_end(const struct spawn_plan *plan) {
+    if (plan->as_user) {
+        pthread_mutex_lock(&dumpable.lock);
+        if (--dumpable.children == 0 && dumpable.before == 1) {
+            prctl(PR_SET_DUMPABLE, 1);
+        }
+        pthread_mutex_unlock(&dumpable.lock);
+    }
+}
+
+enum { CHILD_STACK = 16384, CHILD_FLAGS = CLONE_VM | CLONE_VFORK | CLONE_PIDFD };
+
+/* clone3() can put the child into its cgroup at birth. libc has none that takes a stack of the
+ * child's own, without which it would write over ours; and its clone() is one that
+ * ThreadSanitizer takes for a fork. -1 with errno where this isn't possible. */
+static pid_t clone_new(struct child_start *start, char *stack, bool into_cgroup) {
+#if defined(__x86_64__) && defined(CLONE_INTO_CGROUP)
+    struct clone_args args = {
+        .flags = CHILD_FLAGS | (into_cgroup ? CLONE_INTO_CGROUP : 0),
+        .pidfd = (uintptr_t)&start->out->pidfd,
+        .exit_signal = SIGCHLD,
+        .stack = (uintptr_t)stack,
+        .stack_size = CHILD_STACK,
+        .cgroup = into_cgroup ? (unsigned)start->plan->cgroup : 0,
+    };
+    long pid = SYS_clone3;
+    __asm__ volatile("syscall\n\t"
+                     "testq %%rax, %%rax\n\t"
+                     "jnz 1f\n\t"
+                     "xorl %%ebp, %%ebp\n\t"
+                     "movq %[start], %%rdi\n\t"
+                     "call *%[child]\n\t"
+                     "hlt\n"
+                     "1:"
+                     : "+a"(pid)
+                     : "D"(&args), "S"(sizeof args), [start] "r"(start), [child] "r"(child_main)
+                     : "rcx", "r11", "cc", "memory");
+    return pid < 0 ? (errno = (int)-pid, -1) : (pid_t)pid;
+#else
+    (void)start;
+    (void)stack;
+    (void)into_cgroup;
+    errno = ENOSYS;
+    return -1;
+#endif
+}
+
+static pid_t clone_child(struct child_start *start) {
+    _Alignas(16) char stack[CHILD_STACK]; /* ours stays while CLONE_VFORK keeps us waiting */
+    if (start->plan->cgroup >= 0) {
+        pid_t pid = clone_new(start, stack, true);
+        if (pid > 0) {
+            start->out->in_cgroup = true;
+            return pid;
+        }
+        start->enter_cgroup = true;
+    }
+    pid_t pid = clone_new(start, stack, false);
+    return pid > 0 ? pid
+                   : clone(child_main, stack + sizeof stack, CHILD_FLAGS | SIGCHLD, start,
+                           &start->out->pidfd);
+}
+
 /* Until the child is gone from our memory no signal may be handled in it. */
-static pid_t clone_blocked(struct child_start *start, int *pidfd) {
-    _Alignas(16) char stack[16384]; /* ours stays while CLONE_VFORK keeps us waiting */
+static pid_t clone_blocked(struct child_start *start) {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int dumpable = prctl(PR_GET_DUMPABLE);
-    pid_t pid = clone(child_main, stack + sizeof stack,
-                      CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, start, pidfd);
+    dumpable_begin(start->plan);
+    pid_t pid = clone_child(start);
     int why = errno;
-    /* A change of user in the child clears this flag of the memory it shares with us. */
-    if (start->plan->as_user && dumpable == 1) {
-        prctl(PR_SET_DUMPABLE, 1);
-    }
+    dumpable_end(start->plan);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     errno = why;
     return pid;
 }
 
 int spawn(const struct spawn_plan *plan, struct spawned *out, const char **step) {
-    struct child_start start = {.plan = plan, .parent = getpid(), .step = "clone"};
-    *out = (struct spawned){.pid = -1, .pidfd = -1};
-    out->pid = clone_blocked(&start, &out->pidfd);
+    struct child_start start = {.plan = plan, .out = out, .parent = getpid(), .step = "clone"};
+    atomic_store(&out->pid, 0);
+    out->pidfd = -1;
+    out->in_cgroup = false;
+    pid_t pid = clone_blocked(&start);
     *step = start.step;
-    if (out->pid < 0) {
+    if (pid < 0) {
         return errno;
     }
     if (start.error) {
-        while (waitpid(out->pid, NULL, 0) < 0 && errno == EINTR) {
+        siginfo_t info;
+        while (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) < 0 && errno == EINTR) {
         }
         if (out->pidfd >= 0) {
             close(out->pidfd);
+            out->pidfd = -1;
         }
-        *out = (struct spawned){.pid = -1, .pidfd = -1};
     }
     return start.error;
 }

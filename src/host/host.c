@@ -127,6 +127,13 @@ bool host_open(struct host *h) {
     return host_call(h->L, 0, 0);
 }
 
+void host_end(struct host *h) {
+    if (h->at_end) {
+        h->at_end(h->at_end_ctx);
+        h->at_end = NULL;
+    }
+}
+
 void host_exit(struct host *h, int code) {
     h->exit_code = code;
     uv_stop(&h->loop);

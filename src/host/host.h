@@ -16,6 +16,8 @@ struct host {
     uint64_t longest_stall; /* ns, since host_take_stall() */
     uint64_t errors;        /* callbacks that raised, since start */
     int exit_code;
+    void (*at_end)(void *ctx); /* ends all children; set by who starts them */
+    void *at_end_ctx;
 };
 
 /* Opens the state and the loop in `h` (owned by the caller, zeroed here). false: said why on
@@ -25,6 +27,9 @@ bool host_open(struct host *h);
 /* Runs agent.cli with the arguments, then the loop until host_exit() or nothing is left to wait
  * for. Returns the exit code of the process. */
 int host_main(struct host *h, int argc, char **argv);
+
+/* The last thing before the process leaves: nothing that was started stays alive. */
+void host_end(struct host *h);
 
 /* The host a state belongs to; works in its coroutines too. */
 struct host *host_of(lua_State *L);

@@ -1,6 +1,6 @@
-/* A FUSE file system that takes each statfs request and never answers: who asks hangs in the
- * kernel, and not even KILL ends it. Prints a line for each request. USR1 lets it answer; so does
- * its death. usage: silent_fs MOUNTPOINT -f [FUSE options] */
+/* A FUSE file system that takes each statfs request, and each look at its directory /hangs, and
+ * never answers: who asks hangs in the kernel, and not even KILL ends it. Prints a line for each
+ * request. USR1 lets it answer; so does its death. usage: silent_fs MOUNTPOINT -f [FUSE options] */
 #define FUSE_USE_VERSION 31
 #include <errno.h>
 #include <fuse.h>
@@ -20,9 +20,19 @@ static void answer_from_now(int sig) {
     atomic_store(&answers, true);
 }
 
+static void keep_silent(const char *request) {
+    printf("%s\n", request);
+    fflush(stdout);
+    while (!atomic_load(&answers)) {
+        usleep(5000);
+    }
+}
+
 static int root_getattr(const char *path, struct stat *st, struct fuse_file_info *info) {
     (void)info;
-    if (strcmp(path, "/") != 0) {
+    if (strcmp(path, "/hangs") == 0) {
+        keep_silent("hangs");
+    } else if (strcmp(path, "/") != 0) {
         return -ENOENT;
     }
     *st = (struct stat){.st_mode = S_IFDIR | 0755, .st_nlink = 2};
@@ -41,11 +51,7 @@ static int root_readdir(const char *path, void *buf, fuse_fill_dir_t fill, off_t
 
 static int silent_statfs(const char *path, struct statvfs *st) {
     (void)path;
-    printf("statfs\n");
-    fflush(stdout);
-    while (!atomic_load(&answers)) {
-        usleep(5000);
-    }
+    keep_silent("statfs");
     *st = (struct statvfs){.f_bsize = 4096, .f_frsize = 4096, .f_blocks = 256, .f_namemax = 255};
     return 0;
 }

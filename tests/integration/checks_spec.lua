@@ -20,7 +20,7 @@ describe("PROC with real processes", function()
     local child = { argv = { path, ... } }
     child.handle = assert(exec.run({ argv = child.argv, deadline_ms = 0 }, function() child.ended = true end))
     children[#children + 1] = child
-    wait.until_true(function() return uv.fs_readlink(("/proc/%d/exe"):format(child.handle:pid())) == path end)
+    wait.until_true(function() return uv.fs_readlink(("/proc/%d/exe"):format(child.handle:pid() or 0)) == path end)
     return child
   end
 

@@ -1,40 +1,8 @@
 -- Group FS beside a file system that never answers, with real workers.
-local exec = require("host.exec")
 local flat = require("kernels").flat
+local silent_fs = require("silent_fs")
 local uv = require("luv")
 local wait = require("wait")
-
-local helper = (os.getenv("AGENT") or "build/agent"):gsub("[^/]*$", "") .. "tests/helpers/silent_fs"
-
-local function is_mounted(dir)
-  for line in io.lines("/proc/mounts") do
-    if line:find(" " .. dir .. " ", 1, true) then return true end
-  end
-  return false
-end
-
---- Starts the file system at a new directory. nil, why when that isn't possible here.
-local function mount_silent()
-  if not uv.fs_stat(helper) then return nil, "no libfuse3 to build " .. helper end
-  if not uv.fs_stat("/dev/fuse") then return nil, "no /dev/fuse here" end
-  local silent = { dir = assert(uv.fs_mkdtemp("/tmp/agent-silent-XXXXXX")) }
-  silent.process = assert(exec.run({ argv = { helper, silent.dir, "-f", "-o", "subtype=silent" },
-    deadline_ms = 0 }, function(result) silent.result = result end))
-  wait.until_true(function() return silent.result or is_mounted(silent.dir) end)
-  if silent.result then
-    uv.fs_rmdir(silent.dir)
-    return nil, "FUSE is not permitted here: " .. silent.result.stderr
-  end
-  return silent
-end
-
-local function unmount(silent)
-  uv.kill(silent.process:pid(), "sigusr1")
-  os.execute(("umount -l %s 2>/dev/null || fusermount3 -u -z %s"):format(silent.dir, silent.dir))
-  silent.process:kill("KILL")
-  wait.until_true(function() return silent.result end)
-  uv.fs_rmdir(silent.dir)
-end
 
 local function parent(pid)
   local file = io.open("/proc/" .. pid .. "/stat")
@@ -62,16 +30,16 @@ describe("a file system that never answers", function()
   local silent, why, collector, healthy
 
   setup(function()
-    silent, why = mount_silent()
+    silent, why = silent_fs.mount()
     if silent then
-      healthy = mount_silent()
-      uv.kill(healthy.process:pid(), "sigusr1") -- which makes it answer
+      healthy = silent_fs.mount()
+      silent_fs.answer(healthy)
     end
   end)
   teardown(function()
     if collector then collector.close() end
-    if healthy then unmount(healthy) end
-    if silent then unmount(silent) end
+    if healthy then silent_fs.unmount(healthy) end
+    if silent then silent_fs.unmount(silent) end
   end)
 
   local function run()
@@ -120,7 +88,7 @@ describe("a file system that never answers", function()
     assert.equal(1, values[tagged("fs.stuck", silent.dir)])
     assert.same(hanging, workers())
 
-    uv.kill(silent.process:pid(), "sigusr1")
+    silent_fs.answer(silent)
     wait.until_true(function() return #workers() == 0 and #lines == 2 end)
     values = run()
     assert.equal(0, values[tagged("fs.stuck", silent.dir)])

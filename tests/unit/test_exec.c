@@ -109,15 +109,13 @@ static void a_failed_start_says_where_and_leaves_nothing(void **state) {
     struct fixture *f = *state;
     const char *argv[4];
     struct exec_options o = shell(argv, "exit 0");
-    int error = 0;
-    const char *step = NULL;
     o.plan.cwd = "/nowhere";
     pid_t children[8];
     reap_all();
-    assert_null(exec_start(f->room, &o, &events, NULL, &error, &step));
-    assert_int_equal(error, ENOENT);
-    assert_string_equal(step, "chdir");
-    assert_int_equal(family_adopted(children, 8), 0);
+    struct seen seen = run(f, &o);
+    assert_int_equal(seen.result.error, ENOENT);
+    assert_string_equal(seen.result.step, "chdir");
+    assert_int_equal(family_children(getpid(), children, 8), 0);
 }
 
 static void closing_the_room_kills_what_runs_and_calls_nobody(void **state) {
@@ -129,6 +127,9 @@ static void closing_the_room_kills_what_runs_and_calls_nobody(void **state) {
     const char *step = NULL;
     struct exec_child *child = exec_start(f->room, &o, &events, &seen, &error, &step);
     assert_non_null(child);
+    while (exec_pid(child) == 0) {
+        uv_run(&f->loop, UV_RUN_ONCE);
+    }
     pid_t pid = exec_pid(child);
     exec_room_close(f->room);
     uv_run(&f->loop, UV_RUN_DEFAULT);

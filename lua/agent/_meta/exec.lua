@@ -2,13 +2,15 @@
 
 local exec = {}
 
----@class host.exec.limits soft and hard, as setrlimit(2) sets them
+---@class host.exec.limits soft and hard, as setrlimit(2) sets them; with a cgroup where that is said
 ---@field cpu_s integer|nil seconds of CPU
 ---@field address_space integer|nil bytes; not set in builds with AddressSanitizer
----@field processes integer|nil of the user, all together; without effect for root
+---@field processes integer|nil of the user, all together; without effect for root. With a pids controller also: in the cgroup
 ---@field open_files integer|nil
 ---@field file_size integer|nil bytes
 ---@field core integer|nil bytes
+---@field memory integer|nil bytes of all processes of the run, without swap: needs `cgroup` and a memory controller, else without effect
+---@field cpu number|nil cores (0.5 = half of one): needs `cgroup` and a cpu controller, else without effect
 
 ---@class host.exec.options
 ---@field argv string[]
@@ -23,6 +25,7 @@ local exec = {}
 ---@field grace_ms number|nil default 1000: from TERM to KILL, and from its exit to the end of its output
 ---@field max_output number|nil bytes of stdout and of stderr, default 1 MiB; more is read, at most 50 MB/s, and thrown away
 ---@field limits host.exec.limits|nil
+---@field cgroup string|nil a run so called has a cgroup (v2) of its own wherever we may make one, and nothing in it survives the run; letters, digits, "_", "-", "."; kept for the next run of this name
 ---@field on_gone fun()|nil called when a child ended that had been reported as stuck
 
 ---@class host.exec.rusage
@@ -30,17 +33,25 @@ local exec = {}
 ---@field system_ms number
 ---@field maxrss number bytes
 
+---@class host.exec.error
+---@field code string ENOENT, EACCES, …; ETIMEDOUT: its turn did not come before the deadline, since other starts hang
+---@field step string what failed: "execve", "chdir", "setuid", …
+---@field message string "step: reason"
+
 ---@class host.exec.result
+---@field error host.exec.error|nil it could not be started; code is -1 then
 ---@field code integer|nil exit status, -1 when a signal ended it, nil when stuck
 ---@field signal integer|nil 0 when it exited
 ---@field timed_out boolean
 ---@field truncated boolean
----@field stuck boolean KILL did not end it (it hangs in the kernel)
+---@field stuck boolean KILL did not end it (it hangs in the kernel); perhaps before it began: a directory or program on a dead mount
 ---@field bad_frame boolean killed because its channel broke the protocol
 ---@field stdout string
 ---@field stderr string
 ---@field duration_ms number
 ---@field rusage host.exec.rusage of the child and what it waited for
+---@field cgroup true|nil it was in a cgroup of its own
+---@field memory_peak number|nil bytes, of all its processes together: with a memory controller
 
 ---@class host.exec.handle
 local Handle = {}
@@ -48,8 +59,9 @@ local Handle = {}
 --- Starts a program in a session of its own; does not block. At the deadline its process group gets TERM,
 --- grace_ms later the group and all its descendants KILL. The callback comes once, after exit and end of
 --- output (at most grace_ms after the exit). Whatever it left running is killed then, daemons too. When the
---- agent dies, the child gets TERM (with a channel: KILL). Raises on bad options; nil, message, CODE when
---- the program can't be started.
+--- agent dies, the child gets TERM (with a channel: KILL). Raises on bad options. Starting happens in a
+--- thread and is part of the deadline: a failure of it is told in result.error; nil, message, CODE only when
+--- we lack what a start needs (EMFILE, ENOMEM, EAGAIN: several starts hang), or for an unknown user.
 ---@param options host.exec.options
 ---@param callback fun(result: host.exec.result)
 ---@return host.exec.handle|nil, string|nil, string|nil
@@ -59,7 +71,8 @@ function exec.run(options, callback) end
 ---@param how "TERM"|"KILL"|nil default TERM, then as at a deadline
 function Handle:kill(how) end
 
----@return integer
+--- nil: not started yet, or never.
+---@return integer|nil
 function Handle:pid() end
 
 --- Queues one frame; never blocks. nil, message, CODE: gone (EPIPE), over 8 MiB (EMSGSIZE), or 16 MiB wait

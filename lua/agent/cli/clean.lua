@@ -41,7 +41,7 @@ local function remove_tree(path, callback)
     deadline_ms = RM_MS, max_output = 4096,
   }, function(result)
     if result.code == 0 and result.signal == 0 and not result.timed_out then return callback() end
-    local said = result.stderr:match("[^\n]+")
+    local said = result.error and result.error.message or result.stderr:match("[^\n]+")
     callback({ code = "failed", message = ("cannot remove %s: %s"):format(path, said or "rm did not end well") })
   end)
   if not handle then callback({ code = "spawn", message = "cannot run rm: " .. why }) end

@@ -52,6 +52,7 @@ local function how_it_ended(name, answer, result)
     return failure("timeout", name, result.stuck and "no answer in time, and KILL does not end it"
       or "no answer in time", { stuck = result.stuck })
   end
+  if result.error then return failure("spawn", name, "cannot start: " .. result.error.message) end
   if answer.err then
     return failure("failed", name, answer.err.message,
       { traceback = answer.err.traceback, detail = answer.err.detail })
@@ -82,6 +83,7 @@ Handle.__index = Handle
 --- Ends the worker now; the callback still comes.
 function Handle:kill() self.child:kill("KILL") end
 
+--- nil: not started yet.
 function Handle:pid() return self.child:pid() end
 
 --- Hands the worker one more value, which its `receive()` returns. true | nil, message, CODE
@@ -95,7 +97,7 @@ function Handle:end_send() self.child:end_send() end
 ---   10 s of CPU), on_item(value) for each value that it emits, on_gone() after a stuck worker has ended.
 --- callback(err, result), once, after the worker's end. err.code: "timeout" (err.stuck: KILL did not end
 ---   it), "crashed", "failed" (the module raised: err.traceback, err.detail = what it raised, if a table),
----   "spawn" (called before run returns, and run returns nil).
+---   "spawn" (it could not be started; where that shows at once, run returns nil, and has called back already).
 ---@return agent.worker.handle|nil
 function M.run(name, request, options, callback)
   assert(type(name) == "string" and name:find("^[a-z_]+$"), "a worker's name is lower case letters")

@@ -1,0 +1,44 @@
+-- Mounts tests/helpers/silent_fs.c, a file system that never answers.
+local exec = require("host.exec")
+local uv = require("luv")
+local wait = require("wait")
+
+local M = {}
+
+local helper = (os.getenv("AGENT") or "build/agent"):gsub("[^/]*$", "") .. "tests/helpers/silent_fs"
+
+local function is_mounted(dir)
+  for line in io.lines("/proc/mounts") do
+    if line:find(" " .. dir .. " ", 1, true) then return true end
+  end
+  return false
+end
+
+--- Starts the file system at a new directory: { dir =, process = }. nil, why when that isn't possible here.
+function M.mount()
+  if not uv.fs_stat(helper) then return nil, "no libfuse3 to build " .. helper end
+  if not uv.fs_stat("/dev/fuse") then return nil, "no /dev/fuse here" end
+  local silent = { dir = assert(uv.fs_mkdtemp("/tmp/agent-silent-XXXXXX")) }
+  silent.process = assert(exec.run({ argv = { helper, silent.dir, "-f", "-o", "subtype=silent" },
+    deadline_ms = 0 }, function(result) silent.result = result end))
+  wait.until_true(function() return silent.result or is_mounted(silent.dir) end)
+  if silent.result then
+    uv.fs_rmdir(silent.dir)
+    return nil, "FUSE is not permitted here: " .. silent.result.stderr
+  end
+  return silent
+end
+
+--- Lets it answer from now on.
+function M.answer(silent) uv.kill(silent.process:pid(), "sigusr1") end
+
+--- Ends it; who hangs in it is let go.
+function M.unmount(silent)
+  M.answer(silent)
+  os.execute(("umount -l %s 2>/dev/null || fusermount3 -u -z %s"):format(silent.dir, silent.dir))
+  silent.process:kill("KILL")
+  wait.until_true(function() return silent.result end)
+  uv.fs_rmdir(silent.dir)
+end
+
+return M
