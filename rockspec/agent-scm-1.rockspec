@@ -4,7 +4,7 @@ version = "scm-1"
 source = { url = "git+https://git.example.org/agent.git" }
 description = { summary = "A Lua-scripted host-monitoring agent", license = "unspecified" }
 supported_platforms = { "linux" }
-dependencies = { "lua == 5.1", "lua-cjson", "luv" }
+dependencies = { "lua == 5.1", "lpeg", "lua-cjson", "luv" }
 test_dependencies = { "busted" }
 build = {
   type = "make",
@@ -60,6 +60,10 @@ build = {
     ["agent.config.types"] = "lua/agent/config/types.lua",
     ["agent.config.validate"] = "lua/agent/config/validate.lua",
     ["agent.file"] = "lua/agent/file.lua",
+    ["agent.formats.line"] = "lua/agent/formats/line.lua",
+    ["agent.formats.lines"] = "lua/agent/formats/lines.lua",
+    ["agent.formats.nagios"] = "lua/agent/formats/nagios.lua",
+    ["agent.formats.prometheus"] = "lua/agent/formats/prometheus.lua",
     ["agent.http"] = "lua/agent/http/init.lua",
     ["agent.http.access"] = "lua/agent/http/access.lua",
     ["agent.http.answer"] = "lua/agent/http/answer.lua",
@@ -88,6 +92,7 @@ build = {
     ["agent.plugin.refs"] = "lua/agent/plugin/refs.lua",
     ["agent.plugin.source"] = "lua/agent/plugin/source.lua",
     ["agent.plugin.tree"] = "lua/agent/plugin/tree.lua",
+    ["agent.plugin.output"] = "lua/agent/plugin/output.lua",
     ["agent.publish"] = "lua/agent/publish/init.lua",
     ["agent.publish.file"] = "lua/agent/publish/file.lua",
     ["agent.publish.nsq"] = "lua/agent/publish/nsq.lua",
