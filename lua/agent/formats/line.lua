@@ -65,7 +65,8 @@ local comment = P("#") * (1 - P("\n"))^0 * (P("\n") + -P(1)) * Cp()
 
 -- Which piece of the line is the first that isn't one. Only bad lines pay for this.
 local steps = {
-  { measurement, "a measurement was expected" }, { tag^0, "" }, { blanks, "a tag, or a blank and fields were expected" },
+  { measurement, "a measurement was expected" }, { tag^0, "" },
+  { blanks, "a tag, or a blank and fields were expected" },
   { field, "a field was expected: key=value" }, { (P(",") * field)^0, "" }, { (blanks * whole)^-1, "" },
   { rest, "the end of the line was expected" },
 }

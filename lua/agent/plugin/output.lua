@@ -128,7 +128,8 @@ end
 
 --- Reads what a plugin wrote to its standard output, some milliseconds of work at a time.
 ---@param text string
----@param options table { code = exit status, later = fun(fn) that calls fn in another turn of the loop,
+---@param options table { code = exit status, later = fun(fn) that calls fn in another turn of the loop (libuv runs a
+---  timer of 0 s in the same),
 ---  before = format of the plugin's last run that had one? }
 ---@param done fun(err: table?, metrics: table[]?, refused: table?, format: string?) once. err = { code = "output",
 ---  message } when nothing can be made of it. refused = { { index, name = string?, reason } … }, at most 20, with

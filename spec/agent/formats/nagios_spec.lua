@@ -29,7 +29,8 @@ end)
 
 describe("performance data", function()
   it("is a metric for each label; its thresholds are not", function()
-    assert.same({ { name = "load1", value = 0.75 }, { name = "load5", value = 0.31 }, { name = "load15", value = 0.33 } },
+    assert.same({ { name = "load1", value = 0.75 }, { name = "load5", value = 0.31 },
+      { name = "load15", value = 0.33 } },
       items("LOAD OK - total load average: 0.75, 0.31, 0.33|load1=0.750;15.000;30.000;0; "
         .. "load5=0.310;10.000;25.000;0; load15=0.330;5.000;20.000;0; "))
   end)
@@ -51,7 +52,8 @@ describe("performance data", function()
   it("that is a path keeps it as a tag", function()
     assert.same({ { name = "_", value = 15743320064, tags = { label = "/", unit = "B" } },
       { name = "_var_log", value = 5, tags = { label = "/var/log", unit = "MB" } } },
-      items("DISK OK - free space: / 78248MiB (83% inode=96%);| /=15743320064B;257024904396;265141480325;0;1 /var/log=5MB"))
+      items("DISK OK - free space: / 78248MiB (83% inode=96%);| /=15743320064B;257024904396;265141480325;0;1 "
+        .. "/var/log=5MB"))
   end)
 
   it("has times in seconds, and all else in the unit that its tag says", function()

@@ -52,8 +52,8 @@ up 1
   end)
 
   it("has a number in one of its spellings", function()
-    for text, number in pairs({ ["1"] = 1, ["-1.5"] = -1.5, ["+2"] = 2, ["1.458255915e9"] = 1458255915, ["1E-3"] = 0.001,
-      [".5"] = 0.5, ["5."] = 5 }) do
+    for text, number in pairs({ ["1"] = 1, ["-1.5"] = -1.5, ["+2"] = 2, ["1.458255915e9"] = 1458255915,
+      ["1E-3"] = 0.001, [".5"] = 0.5, ["5."] = 5 }) do
       assert.equal(number, metrics("m " .. text)[1].value, text)
     end
   end)
@@ -108,7 +108,8 @@ describe("a value that is not finite", function()
 
   it("is passed over and told with its reason", function()
     local found = read(text)
-    assert.same({ { index = 2, name = "q", reason = "value is NaN" }, { index = 3, name = "b", reason = "value is Inf" },
+    assert.same({ { index = 2, name = "q", reason = "value is NaN" },
+      { index = 3, name = "b", reason = "value is Inf" },
       { index = 4, name = "c", reason = "value is Inf" }, { index = 5, name = "d", reason = "value is out of range" },
       { index = 6, name = "e", reason = "value is NaN" } }, found.refused)
     assert.same({ { name = "a", value = 1 }, { name = "f", value = 2 } }, found.metrics)
@@ -139,8 +140,10 @@ describe("a bad line", function()
     ["1m 1"] = "a metric's name was expected", ["m"] = "no blank behind the name", ["m{ 1"] = "bad labels",
     ['m{a="1} 1'] = "bad labels", ['m{a=1} 1'] = "bad labels", ['m{a="1" b="2"} 1'] = "bad labels",
     ['m{1a="1"} 1'] = "bad labels", ["m 1x"] = "the value is no number", ["m x"] = "the value is no number",
-    ["m 0x10"] = "the value is no number", ["m 1 x"] = "a time stamp or the end", ["m 1 2 3"] = "a time stamp or the end",
-    ['m{a="1",a="2"} 1'] = "tag a is there twice", ["m 1 NaN"] = "a time stamp or the end", ['{"",a="1"} 1'] = "without a name",
+    ["m 0x10"] = "the value is no number",
+    ["m 1 x"] = "a time stamp or the end", ["m 1 2 3"] = "a time stamp or the end",
+    ['m{a="1",a="2"} 1'] = "tag a is there twice", ["m 1 NaN"] = "a time stamp or the end",
+    ['{"",a="1"} 1'] = "without a name",
     ['m{a="1",,} 1'] = "bad labels", ["m\0 1"] = "no blank behind the name",
   }
   for text, reason in pairs(bad) do
