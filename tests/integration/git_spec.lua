@@ -206,11 +206,11 @@ describe("a plugin's checkout", function()
     git.repository(folder, "ops/large"):commit(HELLO, "head -c 2000000 /dev/zero >zeros")
     local past = git.repository(folder, "ops/past")
     past:commit(HELLO, "head -c 2000000 /dev/urandom >noise")
-    past:commit({}, "git rm -q noise")
+    local gone = past:commit({}, "git rm -q noise") -- a pinned commit comes with its history
     local daemon = git.daemon(folder)
     checkout = git.checkout(folder, { git = ("git://127.0.0.1:%d/%%s.git"):format(daemon.port) })
     for name, why in pairs({ many = "gitmaxfiles", large = "gitmaxsize", past = "gitmaxsize" }) do
-      local tree, err = checkout:ensure(git.record(NS, name))
+      local tree, err = checkout:ensure(git.record(NS, name, { ref = name == "past" and gone or nil }))
       assert.is_nil(tree, name)
       assert.equal("too_big", err.code)
       assert.matches(why, err.message)
