@@ -28,11 +28,12 @@ LIBS     = $(LIBDIR)/libluajit-5.1.a $(LIBDIR)/liblua5.1-luv.a $(LIBUV) -Wl,-Bst
            -lc -lm -ldl -lpthread
 LINK     = $(CC) $(CFLAGS) $(SANITIZE) $(if $(SANITIZER),,-static-libgcc) -Wl,-E -Wl,--gc-sections -Wl,-z,relro,-z,now
 
-SOURCES  = $(filter-out $(wildcard src/git/*.c src/curl/*.c),$(wildcard src/*/*.c))
+SOURCES  = $(filter-out $(wildcard src/git/*.c src/curl/*.c src/tls/*.c src/zlib/*.c),$(wildcard src/*/*.c))
 BINDINGS = $(filter src/host/%,$(SOURCES)) $(foreach s,$(SOURCES),$(if $(filter lua_%,$(notdir $s)),$s))
 CORES    = $(filter-out $(BINDINGS),$(SOURCES))
-# Shared objects that only workers load; each src/NAME/ of them becomes lib/agent/NAME.so.
-PLUGINS  = $(patsubst src/%,$(BUILD)/lib/agent/%.so,$(wildcard src/curl src/git))
+# Shared objects that only workers load, or that are loaded when configured; each src/NAME/ of them becomes
+# lib/agent/NAME.so.
+PLUGINS  = $(patsubst src/%,$(BUILD)/lib/agent/%.so,$(wildcard src/curl src/git src/tls src/zlib))
 MODULES  = $(shell find lua/agent -name '*.lua' -not -path '*/_meta/*')
 OBJECTS  = $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/src/main.o
 LUAOBJ   = $(MODULES:%.lua=$(BUILD)/%.lua.o)
@@ -113,11 +114,20 @@ $(BUILD)/lib/agent/curl.so: $(patsubst %.c,$(BUILD)/module/%.o,$(wildcard src/cu
 $(BUILD)/lib/agent/curl.so: LIBRARY = -lcurl
 $(BUILD)/lib/agent/git.so: $(patsubst %.c,$(BUILD)/module/%.o,$(wildcard src/git/*.c))
 $(BUILD)/lib/agent/git.so: LIBRARY = -lgit2
+# Of those that the supervisor may load, code that live connections need is never unmapped (nodelete).
+$(BUILD)/lib/agent/tls.so: $(patsubst %.c,$(BUILD)/module/%.o,$(wildcard src/tls/*.c) src/net/lua_filter.c src/util/buffer.c)
+$(BUILD)/lib/agent/tls.so: LIBRARY = -Wl,-z,nodelete -lssl -lcrypto
+$(BUILD)/lib/agent/zlib.so: $(patsubst %.c,$(BUILD)/module/%.o,$(wildcard src/zlib/*.c) src/net/lua_filter.c src/util/buffer.c)
+$(BUILD)/lib/agent/zlib.so: LIBRARY = -Wl,-z,nodelete -lz
 
 $(BUILD)/lib/agent/%.so:
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) -shared $(CFLAGS) $(SANITIZE) -Wl,-z,relro,-z,now -o $@ $^ $(LIBRARY)
+
+# Unit tests of modules link what they test.
+$(BUILD)/tests/unit/test_tls: EXTRA = $(wildcard src/tls/[ce]*.c) -lssl -lcrypto
+$(BUILD)/tests/unit/test_deflate: EXTRA = src/zlib/deflate.c -lz
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -146,7 +156,7 @@ $(BUILD)/libcores.a: $(CORES:%.c=$(BUILD)/%.o)
 $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libcores.a
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(COMPILE) -MMD -MP -o $@ $< $(BUILD)/libcores.a -lcmocka $(LIBUV) $(PARSER) -ldl -lpthread
+	$(Q)$(COMPILE) -MMD -MP -o $@ $< $(BUILD)/libcores.a $(EXTRA) -lcmocka $(LIBUV) $(PARSER) -ldl -lpthread
 
 $(BUILD)/tests/helpers/%: tests/helpers/%.c
 	@mkdir -p $(@D)

@@ -6,11 +6,11 @@ set -eu
 packages_of() {
     case $1 in
     build) echo gcc make pkg-config git libc6-dev luajit libluajit-5.1-dev lua-luv-dev libuv1-dev \
-        libcurl4-openssl-dev libgit2-dev lua-cjson lua-lpeg "$(http_parser)" ;;
+        libcurl4-openssl-dev libgit2-dev libssl-dev zlib1g-dev lua-cjson lua-lpeg "$(http_parser)" ;;
     test) echo libcmocka-dev lua-busted curl openssl procps fuse3 libfuse3-dev ;;
     lint) echo clang clang-tidy clang-format cppcheck lua-check luarocks shellcheck ;;
     fuzz) echo clang libclang-rt-dev ;;
-    servers) echo chrony fcgiwrap nginx-light openssh-server ;;
+    servers) echo chrony fcgiwrap influxdb influxdb-client nginx-light openssh-server victoria-metrics ;;
     bench) echo collectd-core prometheus-node-exporter linux-perf strace ;;
     *) echo "deps.sh: unknown set $1" >&2; exit 64 ;;
     esac

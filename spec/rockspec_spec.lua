@@ -14,9 +14,9 @@ local function lines_of(command)
   return lines
 end
 
--- "src/host/bindings.c" says which C modules there are; curl and git are shared objects of their own.
+-- "src/host/bindings.c" says which C modules there are; these are shared objects of their own.
 local function c_modules()
-  local found = { curl = "luaopen_curl", git = "luaopen_git" }
+  local found = { curl = "luaopen_curl", git = "luaopen_git", tls = "luaopen_tls", zlib = "luaopen_zlib" }
   local f = io.open("src/host/bindings.c")
   for name, opener in f:read("*a"):gmatch('{"(host[%w_.]*)", (luaopen_[%w_]+)}') do found[name] = opener end
   f:close()

@@ -1,20 +1,27 @@
 -- The binding host.nsq, against scripted peers.
+local certificates = require("certificates")
 local loop = require("loop")
 local nsq = require("host.nsq")
 local peers = require("peer")
+local program_of = require("program")
 
 local OK = peers.frame(0, "OK")
 
 describe("host.nsq", function()
-  local peer, connection, closed, ready
+  local peer, connection, closed, ready, reply
 
   local function connect(serve, options)
     peer = serve and peers.start(serve)
-    ready, closed = nil, nil
+    ready, closed, reply = nil, nil, nil
     options = options or {}
     options.ip, options.port = options.ip or "127.0.0.1", options.port or peer.port
     options.identify = "{}"
-    options.on_ready = function(reply) ready = reply end
+    local plan = options.plan
+    options.negotiate = function(text)
+      reply = text
+      return plan
+    end
+    options.on_ready = function() ready = true end
     options.on_closed = function(err) closed = err or "in peace" end
     connection = assert(nsq.connect(options))
     if serve then loop.wait(function() return ready or closed end, "the connection") end
@@ -40,7 +47,74 @@ describe("host.nsq", function()
       c:greet('{"version":"1.3.0"}')
       c:hang()
     end)
-    assert.equal('{"version":"1.3.0"}', ready)
+    assert.equal('{"version":"1.3.0"}', reply)
+  end)
+
+  it("sends AUTH after IDENTIFY, and is ready when nsqd has answered it", function()
+    local command, secret
+    connect(function(c)
+      c:greet()
+      command, secret = c:command()
+      assert(not ready)
+      c:write(peers.frame(0, '{"identity":"web07"}'))
+      c:hang()
+    end, { plan = { secret = "s3cret" } })
+    assert.is_true(ready)
+    assert.same({ "AUTH", "s3cret" }, { command, secret })
+  end)
+
+  it("ends with nsqd's reason when AUTH is refused", function()
+    connect(function(c)
+      c:greet()
+      c:command()
+      c:write(peers.frame(1, "E_AUTH_FAILED AUTH failed"))
+      c:close()
+    end, { plan = { secret = "wrong" } })
+    assert.is_nil(ready)
+    assert.same({ code = "E_AUTH_FAILED", message = "E_AUTH_FAILED AUTH failed" }, closed)
+  end)
+
+  it("ends when the plan can't be followed", function()
+    for _, plan in ipairs({ false, { tls = "no maker" }, { secret = ("x"):rep(70000) } }) do
+      if connection then
+        connection:close()
+        peer:stop()
+      end
+      connect(greet_and_hang, { plan = plan })
+      assert.is_nil(ready)
+      assert.equal("in peace", closed)
+    end
+  end)
+
+  it("does not take what was said in plain text for what came through TLS", function()
+    require("agent.worker.modules").enable()
+    local folder = program_of.folder()
+    certificates.make(folder)
+    local maker = assert(require("tls").client({ ca = program_of.read(folder .. "/ca.pem") }))
+    program_of.remove(folder)
+    connect(function(c)
+      c:command()
+      c:write(peers.frame(0, '{"tls_v1":true}') .. OK)
+      c:hang()
+    end, { plan = { tls = maker, name = "localhost" } })
+    assert.is_nil(ready)
+    assert.equal("ETLS", closed.code)
+  end)
+
+  it("says why there is no TLS", function()
+    require("agent.worker.modules").enable()
+    local folder = program_of.folder()
+    certificates.make(folder)
+    local maker = assert(require("tls").client({ ca = program_of.read(folder .. "/ca.pem") }))
+    program_of.remove(folder)
+    connect(function(c)
+      c:greet('{"tls_v1":true}')
+      c:read(5)
+      c:write("this is no TLS record")
+      c:hang()
+    end, { plan = { tls = maker, name = "localhost" } })
+    assert.equal("ETLS", closed.code)
+    assert.matches("^TLS: ", closed.message)
   end)
 
   it("raises on what only a caller can do wrong", function()

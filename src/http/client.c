@@ -18,7 +18,7 @@ struct http_client {
     uint64_t reply_ms;
     bool failed;
     char code[32];
-    char message[128];
+    char message[192];
 };
 
 static void end(struct http_client *c, const char *code, const char *message, bool failed) {
@@ -92,7 +92,10 @@ static void on_expired(void *owner) {
 
 static void on_ended(void *owner, int error) {
     struct http_client *c = owner;
-    if (error != UV_EOF) {
+    const struct filter *filter = stream_failed_filter(&c->stream);
+    if (filter) {
+        fail(c, filter->class->code, filter->why);
+    } else if (error != UV_EOF) {
         fail(c, uv_err_name(error), uv_strerror(error));
     } else if (c->state != WAITING) {
         end(c, "", "", false);
@@ -138,6 +141,9 @@ struct http_client *http_client_connect(uv_loop_t *loop, const struct http_clien
     c->reply_ms = options->reply_ms;
     http_response_init(&c->response);
     stream_open(&c->stream, loop, &address, &stream_events, c, HTTP_CLIENT_UNSENT_MAX);
+    if (options->tls) {
+        stream_filter(&c->stream, options->tls);
+    }
     stream_deadline(&c->stream, options->connect_ms);
     return c;
 }

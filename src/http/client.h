@@ -1,4 +1,4 @@
-/* A plain HTTP/1.1 connection for POST requests, one at a time, kept alive between them. */
+/* An HTTP/1.1 connection for POST requests, one at a time, kept alive between them. */
 #ifndef AGENT_HTTP_CLIENT_H
 #define AGENT_HTTP_CLIENT_H
 
@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "net/filter.h"
 #include "util/buffer.h"
 
 enum { HTTP_CLIENT_UNSENT_MAX = 8 * 1024 * 1024 }; /* one request with its body */
@@ -39,7 +40,8 @@ struct http_client_options {
     const char *ip; /* numeric */
     int port;
     uint64_t connect_ms;
-    uint64_t reply_ms; /* from the request to its whole answer */
+    uint64_t reply_ms;  /* from the request to its whole answer */
+    struct filter *tls; /* NULL: plain; becomes the client's, unless connecting fails at once */
 };
 
 /* Begins to connect. NULL with *error = a libuv error: bad address or no memory. The client frees

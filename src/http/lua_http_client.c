@@ -5,6 +5,7 @@
 
 #include "host/host.h"
 #include "http/client.h"
+#include "net/lua_filter.h"
 #include "net/lua_link.h"
 
 #define CLIENT "host.http_client.connection"
@@ -70,6 +71,20 @@ static const struct http_client_events events = {
     .closed = on_closed,
 };
 
+/* A filter of the maker in `tls`, for the peer called `name`; NULL without one, or with *fine =
+ * false. */
+static struct filter *make_tls(lua_State *L, bool *fine) {
+    struct filter *f = NULL;
+    lua_getfield(L, 1, "tls");
+    if (!lua_isnil(L, -1)) {
+        struct filter_maker *maker = filter_check_maker(L, -1);
+        f = maker->make(maker, link_string(L, "name", NULL));
+        *fine = f != NULL;
+    }
+    lua_pop(L, 1);
+    return f;
+}
+
 static int open_connection(lua_State *L) {
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 1);
@@ -83,11 +98,16 @@ static int open_connection(lua_State *L) {
     struct handle *h = *userdata = calloc(1, sizeof *h);
     luaL_setmetatable(L, CLIENT);
     int error = UV_ENOMEM;
-    if (!h) {
-        return link_refuse(L, error);
+    bool fine = true;
+    options.tls = h ? make_tls(L, &fine) : NULL;
+    if (!h || !fine) {
+        return link_refuse(L, h ? UV_EINVAL : UV_ENOMEM);
     }
     h->client = http_client_connect(&host_of(L)->loop, &options, &events, h, &error);
     if (!h->client) {
+        if (options.tls) {
+            options.tls->class->free(options.tls);
+        }
         return link_refuse(L, error);
     }
     link_open(L, &h->link);

@@ -5,7 +5,7 @@
 
 #include "host/host.h"
 
-static int take_function(lua_State *L, const char *name) {
+int link_function(lua_State *L, const char *name) {
     lua_getfield(L, 1, name);
     if (lua_isnil(L, -1)) {
         lua_pop(L, 1);
@@ -18,8 +18,8 @@ void link_open(lua_State *L, struct link *link) {
     link->L = host_of(L)->L;
     lua_pushvalue(L, -1);
     link->self = luaL_ref(L, LUA_REGISTRYINDEX);
-    link->on_ready = take_function(L, "on_ready");
-    link->on_closed = take_function(L, "on_closed");
+    link->on_ready = link_function(L, "on_ready");
+    link->on_closed = link_function(L, "on_closed");
 }
 
 void link_release(struct link *link) {

@@ -18,6 +18,9 @@ struct link {
  * top. */
 void link_open(lua_State *L, struct link *link);
 
+/* A reference to the function in a field of the options at 1, LUA_NOREF when it is nil. */
+int link_function(lua_State *L, const char *name);
+
 /* Lets go of everything; the userdata may be collected afterwards. */
 void link_release(struct link *link);
 

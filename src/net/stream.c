@@ -3,7 +3,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { KEEP_CAPACITY = 16 * 1024 }; /* between turns; an idle agent weighs little */
+enum {
+    KEEP_CAPACITY = 16 * 1024,    /* between turns; an idle agent weighs little */
+    UNFILTERED_MAX = 1024 * 1024, /* what 4 KiB that are received may become */
+    OVERHEAD = 64 * 1024          /* what filters add: 1/64 and this */
+};
 
 int stream_address(const char *ip, int port, struct sockaddr_storage *address) {
     memset(address, 0, sizeof *address);
@@ -33,6 +37,70 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
     *buf = uv_buf_init(s->inbox, sizeof s->inbox);
 }
 
+static void give_up(struct stream *s, const struct filter *f);
+static enum filter_state seal(struct stream *s);
+
+/* What the filter at `level` wants to be sent goes through those between it and the peer. */
+static bool send_below(struct stream *s, int level, const struct buffer *wire) {
+    if (level == 0) {
+        return buffer_append(&s->unsent, wire->data, wire->len);
+    }
+    struct filter *below = s->filters[level - 1];
+    struct buffer out;
+    buffer_init(&out, s->max_unsent);
+    bool fine = below->class->send(below, wire->data, wire->len, &out) != FILTER_FAILED &&
+                send_below(s, level - 1, &out);
+    buffer_free(&out);
+    return fine;
+}
+
+static void deliver(struct stream *s, int level, const char *bytes, size_t n);
+
+static void tell_connected(struct stream *s) {
+    if (!s->told) {
+        s->told = true;
+        s->events->connected(s->owner);
+    }
+}
+
+/* One filter takes what the one below it gave. */
+static void pass(struct stream *s, int level, const char *bytes, size_t n) {
+    struct filter *f = s->filters[level];
+    struct buffer plain;
+    struct buffer wire;
+    buffer_init(&plain, UNFILTERED_MAX);
+    buffer_init(&wire, s->max_unsent);
+    enum filter_state state = f->class->receive(f, bytes, n, &plain, &wire);
+    if (wire.len) {
+        send_below(s, level, &wire);
+        stream_flush_later(s);
+    }
+    if (state == FILTER_FAILED) {
+        give_up(s, f);
+    } else {
+        if (state != FILTER_BUSY) {
+            tell_connected(s);
+        }
+        if (plain.len && !s->closing) {
+            deliver(s, level + 1, plain.data, plain.len);
+        }
+        if (state == FILTER_ENDED && !s->closing) {
+            uv_read_stop((uv_stream_t *)&s->tcp);
+            s->events->ended(s->owner, UV_EOF);
+        }
+    }
+    buffer_free(&plain);
+    buffer_free(&wire);
+}
+
+static void deliver(struct stream *s, int level, const char *bytes, size_t n) {
+    if (level < s->n_filters) {
+        pass(s, level, bytes, n);
+    } else {
+        s->events->received(s->owner, bytes, n);
+    }
+}
+
 static void on_read(uv_stream_t *tcp, ssize_t n, const uv_buf_t *buf) {
     struct stream *s = tcp->data;
     if (s->closing || n == 0) {
@@ -43,7 +111,7 @@ static void on_read(uv_stream_t *tcp, ssize_t n, const uv_buf_t *buf) {
         s->events->ended(s->owner, (int)n);
         return;
     }
-    s->events->received(s->owner, buf->base, (size_t)n);
+    deliver(s, 0, buf->base, (size_t)n);
     if (!s->closing) {
         apply_lowat(s);
     }
@@ -63,7 +131,10 @@ static void on_connect(uv_connect_t *request, int status) {
     }
     s->connected = true;
     uv_tcp_nodelay(&s->tcp, 1);
-    s->events->connected(s->owner);
+    enum filter_state state = s->n_filters ? seal(s) : FILTER_OPEN;
+    if (state == FILTER_OPEN) {
+        tell_connected(s);
+    }
 }
 
 /* Timers run before input is read: after a stall of the loop the answer may be there already, or
@@ -95,6 +166,8 @@ static void on_written(uv_write_t *request, int status) {
         s->broken = true;
     } else if (s->unsent.len) {
         start_write(s, 0);
+    } else if (s->plain.len) {
+        stream_flush_later(s);
     }
 }
 
@@ -128,6 +201,42 @@ static void write_now(struct stream *s) {
     }
 }
 
+/* A filter failed: what it has to say to the peer leaves if it can, then the stream is over. */
+static void give_up(struct stream *s, const struct filter *f) {
+    if (s->closing || s->failed_filter) {
+        return;
+    }
+    s->failed_filter = f;
+    if (s->unsent.len && !s->busy && !s->broken) {
+        write_now(s);
+    }
+    s->broken = true;
+    uv_read_stop((uv_stream_t *)&s->tcp);
+    s->events->ended(s->owner, UV_EPROTO);
+}
+
+/* What waits in `plain` goes down through the filters; with nothing there a handshake begins. */
+static enum filter_state seal(struct stream *s) {
+    struct filter *top = s->filters[s->n_filters - 1];
+    struct buffer wire;
+    buffer_init(&wire, s->max_unsent);
+    enum filter_state state = top->class->send(top, s->plain.data, s->plain.len, &wire);
+    if (!send_below(s, s->n_filters - 1, &wire)) {
+        state = FILTER_FAILED;
+    }
+    buffer_free(&wire);
+    s->plain.len = 0;
+    if (s->plain.cap > KEEP_CAPACITY) {
+        buffer_free(&s->plain);
+    }
+    if (state == FILTER_FAILED) {
+        give_up(s, top);
+    } else {
+        stream_flush_later(s);
+    }
+    return state;
+}
+
 static void on_prepare(uv_prepare_t *flusher) {
     struct stream *s = flusher->data;
     uv_prepare_stop(flusher);
@@ -138,6 +247,9 @@ static void on_prepare(uv_prepare_t *flusher) {
         return;
     }
     apply_lowat(s);
+    if (s->plain.len && !s->busy && seal(s) == FILTER_FAILED) {
+        return;
+    }
     if (s->unsent.len && !s->busy) {
         write_now(s);
     }
@@ -164,7 +276,33 @@ void stream_open(struct stream *s, uv_loop_t *loop, const struct sockaddr_storag
 }
 
 struct buffer *stream_unsent(struct stream *s) {
-    return &s->unsent;
+    return s->n_filters ? &s->plain : &s->unsent;
+}
+
+void stream_filter(struct stream *s, struct filter *f) {
+    if (s->n_filters == 0) {
+        buffer_init(&s->plain, s->max_unsent);
+        s->max_unsent += s->max_unsent / 64 + OVERHEAD;
+        s->unsent.max = s->max_unsent - s->writing.len;
+    }
+    s->lowat_wanted = 1;
+    if (s->plain.len) {
+        seal(s);
+    }
+    s->filters[s->n_filters++] = f;
+    if (s->connected && !s->closing) {
+        seal(s);
+    }
+}
+
+void stream_refeed(struct stream *s, const char *bytes, size_t n) {
+    if (n && !s->closing) {
+        pass(s, s->n_filters - 1, bytes, n);
+    }
+}
+
+const struct filter *stream_failed_filter(const struct stream *s) {
+    return s->failed_filter;
 }
 
 void stream_flush_later(struct stream *s) {
@@ -188,7 +326,7 @@ void stream_no_deadline(struct stream *s) {
 }
 
 void stream_expect(struct stream *s, size_t bytes) {
-    s->lowat_wanted = bytes ? bytes : 1;
+    s->lowat_wanted = bytes && !s->n_filters ? bytes : 1;
 }
 
 static void on_closed(uv_handle_t *handle) {
@@ -196,6 +334,10 @@ static void on_closed(uv_handle_t *handle) {
     if (--s->handles == 0) {
         buffer_free(&s->unsent);
         buffer_free(&s->writing);
+        buffer_free(&s->plain);
+        for (int i = 0; i < s->n_filters; i++) {
+            s->filters[i]->class->free(s->filters[i]);
+        }
         s->events->closed(s->owner);
     }
 }

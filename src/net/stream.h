@@ -7,7 +7,10 @@
 #include <stdbool.h>
 #include <uv.h>
 
+#include "net/filter.h"
 #include "util/buffer.h"
+
+enum { STREAM_FILTERS = 2 };
 
 struct stream;
 
@@ -26,8 +29,12 @@ struct stream {
     uv_prepare_t flusher;
     uv_connect_t connecting;
     uv_write_t write;
-    struct buffer unsent;  /* gathered in this turn; owned */
+    struct buffer unsent;  /* gathered in this turn, as it goes to the peer; owned */
     struct buffer writing; /* what libuv holds until the peer takes it; owned */
+    struct buffer plain;   /* gathered in this turn for the filters; owned */
+    struct filter *filters[STREAM_FILTERS]; /* the one next to the peer first; owned */
+    int n_filters;
+    const struct filter *failed_filter;
     size_t max_unsent;
     size_t lowat_wanted;
     size_t lowat_set;
@@ -37,6 +44,7 @@ struct stream {
     int handles;
     bool last_chance; /* the deadline has passed, and the loop reads once more */
     bool connected;
+    bool told;   /* `connected` was called */
     bool busy;   /* `writing` is on its way */
     bool broken; /* a write failed; reading will tell the end, after what the peer said last */
     bool closing;
@@ -50,6 +58,20 @@ int stream_address(const char *ip, int port, struct sockaddr_storage *address);
 void stream_open(struct stream *s, uv_loop_t *loop, const struct sockaddr_storage *address,
                  const struct stream_events *events, void *owner, size_t max_unsent);
 
+/* From now on all passes through the filter, which becomes the stream's; it lies above those that
+ * are there. Before `connected`: that comes when the filter's handshake is done. Later: the filter
+ * begins its handshake with the next flush; bytes that were received already and belong to the new
+ * filter are given with stream_refeed(). */
+void stream_filter(struct stream *s, struct filter *f);
+
+/* Hands bytes to the uppermost filter as if they had been received just now; `received` or `ended`
+ * may be called before this returns. */
+void stream_refeed(struct stream *s, const char *bytes, size_t n);
+
+/* The filter that made the stream end, or NULL: its class' code and its sentence tell more than the
+ * error. */
+const struct filter *stream_failed_filter(const struct stream *s);
+
 /* Where to append what shall be sent; its cap is what may still wait. Call stream_flush_later()
  * after. */
 struct buffer *stream_unsent(struct stream *s);
@@ -62,7 +84,8 @@ void stream_deadline(struct stream *s, uint64_t ms);
 void stream_no_deadline(struct stream *s);
 
 /* The loop needs to wake for this stream only when so many bytes are there (SO_RCVLOWAT), or its
- * end. Takes effect with the next flush or after `received`; 1 is the normal state. */
+ * end. Takes effect with the next flush or after `received`; 1 is the normal state, and the only
+ * one with filters, of which nobody knows how many bytes theirs become. */
 void stream_expect(struct stream *s, size_t bytes);
 
 /* Closes everything at once, dropping what is unsent; `closed` comes later from the loop. May be

@@ -6,7 +6,16 @@
 
 #include "net/stream.h"
 
-enum state { CONNECTING, IDENTIFYING, READY, OVER };
+/* After IDENTIFYING come those of UPGRADING_TLS to AUTHENTICATING that the plan has. */
+enum state {
+    CONNECTING,
+    IDENTIFYING,
+    UPGRADING_TLS,
+    UPGRADING_DEFLATE,
+    AUTHENTICATING,
+    READY,
+    OVER
+};
 
 struct inflight {
     uint64_t sent; /* uv_now() */
@@ -30,6 +39,10 @@ struct nsq_connection {
     bool gather;
     char *identify; /* owned; NULL once sent */
     size_t identify_len;
+    struct filter *tls; /* owned until the stream has them */
+    struct filter *deflate;
+    struct buffer secret; /* owned; forgotten once sent */
+    bool switched;        /* what follows the bytes that are being taken belongs to a new filter */
     bool failed;
     char code[32];
     char message[256];
@@ -66,7 +79,10 @@ static void fail(struct nsq_connection *c, const char *code, const char *message
 }
 
 static void fail_uv(struct nsq_connection *c, int error) {
-    if (error == UV_EOF) {
+    const struct filter *filter = stream_failed_filter(&c->stream);
+    if (filter) {
+        fail(c, filter->class->code, filter->why, false);
+    } else if (error == UV_EOF) {
         fail(c, "ECONNRESET", "nsqd closed the connection", false);
     } else {
         fail(c, uv_err_name(error), uv_strerror(error), false);
@@ -108,6 +124,53 @@ static bool is(const struct nsq_frame *frame, const char *text) {
     return frame->len == strlen(text) && memcmp(frame->data, text, frame->len) == 0;
 }
 
+static bool authenticate(struct nsq_connection *c) {
+    bool fits = nsq_auth(stream_unsent(&c->stream), c->secret.data, c->secret.len);
+    explicit_bzero(c->secret.data, c->secret.len);
+    buffer_free(&c->secret);
+    if (!fits) {
+        fail(c, "ENOBUFS", "the secret of AUTH is too long", false);
+    }
+    stream_flush_later(&c->stream);
+    return fits;
+}
+
+/* The next step of the plan, in the order that nsqd takes them. nsqd says OK in the new form after
+ * each upgrade, and may not wait between two of them. */
+static void go_on(struct nsq_connection *c) {
+    stream_deadline(&c->stream, c->ack_ms);
+    if (c->tls) {
+        c->state = UPGRADING_TLS;
+        c->switched = true;
+        struct filter *f = c->tls;
+        c->tls = NULL;
+        stream_filter(&c->stream, f);
+    } else if (c->deflate) {
+        c->state = UPGRADING_DEFLATE;
+        c->switched = true;
+        struct filter *f = c->deflate;
+        c->deflate = NULL;
+        stream_filter(&c->stream, f);
+    } else if (c->secret.len) {
+        c->state = AUTHENTICATING;
+        authenticate(c);
+    } else {
+        c->state = READY;
+        c->events->ready(c->owner);
+    }
+}
+
+static void free_plan(struct nsq_connection *c) {
+    struct filter *unused[] = {c->tls, c->deflate};
+    for (size_t i = 0; i < 2; i++) {
+        if (unused[i]) {
+            unused[i]->class->free(unused[i]);
+        }
+    }
+    c->tls = c->deflate = NULL;
+    buffer_free(&c->secret);
+}
+
 static void take_frame(struct nsq_connection *c, const struct nsq_frame *frame) {
     if (frame->type == NSQ_ERROR) {
         take_error(c, frame);
@@ -118,12 +181,31 @@ static void take_frame(struct nsq_connection *c, const struct nsq_frame *frame) 
             stream_flush_later(&c->stream);
         }
     } else if (c->state == IDENTIFYING) {
-        c->state = READY;
-        c->events->ready(c->owner, frame->data, frame->len);
+        c->events->identified(c->owner, frame->data, frame->len);
+        if (c->state == IDENTIFYING) {
+            go_on(c);
+        }
+    } else if (c->state == AUTHENTICATING ||
+               ((c->state == UPGRADING_TLS || c->state == UPGRADING_DEFLATE) && is(frame, "OK"))) {
+        go_on(c);
     } else if (c->count && is(frame, "OK")) {
         c->events->answered(c->owner, pop(c), NULL);
     } else {
         fail(c, "EPROTO", "nsqd answered what nobody asked", false);
+    }
+}
+
+/* Bytes behind the frame after which a filter took over: nsqd may already speak through DEFLATE,
+ * but in TLS it waits for us, so whoever says something is somebody else. */
+static void switch_over(struct nsq_connection *c, const char *bytes, size_t n) {
+    c->switched = false;
+    if (!n) {
+        return;
+    }
+    if (c->state == UPGRADING_TLS) {
+        fail(c, "ETLS", "something was said in plain text where TLS had to begin", false);
+    } else {
+        stream_refeed(&c->stream, bytes, n);
     }
 }
 
@@ -132,11 +214,13 @@ static void on_received(void *owner, const char *bytes, size_t n) {
     struct nsq_frame frame;
     enum nsq_next found = NSQ_FRAME;
     c->heard = now(c);
-    while (c->state != OVER &&
+    while (c->state != OVER && !c->switched &&
            (found = nsq_decoder_next(&c->decoder, &bytes, &n, &frame)) == NSQ_FRAME) {
         take_frame(c, &frame);
     }
-    if (found == NSQ_MALFORMED) {
+    if (c->state != OVER && c->switched) {
+        switch_over(c, bytes, n);
+    } else if (found == NSQ_MALFORMED) {
         fail(c, "EPROTO", "not a frame of nsqd, or too large", false);
     }
     if (c->state == READY) {
@@ -160,9 +244,10 @@ static void on_connected(void *owner) {
 
 static void on_expired(void *owner) {
     struct nsq_connection *c = owner;
-    const char *why = c->state == CONNECTING                ? "no connection in time"
-                      : c->count || c->state == IDENTIFYING ? "nsqd did not answer in time"
-                                                            : "no heartbeat from nsqd";
+    const char *why = c->state == CONNECTING          ? "no connection in time"
+                      : c->state == UPGRADING_TLS     ? "no TLS handshake in time"
+                      : c->count || c->state != READY ? "nsqd did not answer in time"
+                                                      : "no heartbeat from nsqd";
     fail(c, "ETIMEDOUT", why, false);
 }
 
@@ -175,6 +260,7 @@ static void on_closed(void *owner) {
     struct nsq_failure why = {.code = c->code, .message = c->message};
     c->events->closed(c->owner, c->failed ? &why : NULL);
     nsq_decoder_free(&c->decoder);
+    free_plan(c);
     free(c->identify);
     free(c);
 }
@@ -213,9 +299,21 @@ struct nsq_connection *nsq_connect(uv_loop_t *loop, const struct nsq_options *op
     c->gather = true;
     c->heard = uv_now(loop);
     nsq_decoder_init(&c->decoder);
+    buffer_init(&c->secret, NSQ_FRAME_MAX);
     stream_open(&c->stream, loop, &address, &stream_events, c, NSQ_UNSENT_MAX);
     stream_deadline(&c->stream, c->connect_ms);
     return c;
+}
+
+int nsq_connection_plan(struct nsq_connection *c, const struct nsq_plan *plan) {
+    free_plan(c);
+    c->tls = plan->tls;
+    c->deflate = plan->deflate;
+    if (c->state != IDENTIFYING) {
+        free_plan(c);
+        return UV_ENOTCONN;
+    }
+    return buffer_append(&c->secret, plan->secret, plan->secret_len) ? 0 : UV_ENOBUFS;
 }
 
 int nsq_connection_begin(struct nsq_connection *c, struct nsq_batch *batch, const char *topic,

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "net/filter.h"
 #include "nsq/protocol.h"
 
 enum {
@@ -26,10 +27,20 @@ struct nsq_failure {
                     connection */
 };
 
+/* What follows nsqd's answer to IDENTIFY, in this order; each may be NULL. */
+struct nsq_plan {
+    struct filter *tls;
+    struct filter *deflate;
+    const char *secret; /* of AUTH */
+    size_t secret_len;
+};
+
 /* Called from the loop. `answered` comes exactly once for every ticket, with NULL when nsqd has the
  * batch; `closed` is the last call, with NULL after nsq_connection_close(). */
 struct nsq_events {
-    void (*ready)(void *owner, const char *reply, size_t len); /* nsqd's answer to IDENTIFY */
+    /* nsqd's answer to IDENTIFY came: now is the time for nsq_connection_plan(). */
+    void (*identified)(void *owner, const char *reply, size_t len);
+    void (*ready)(void *owner);
     void (*answered)(void *owner, int ticket, const struct nsq_failure *why);
     void (*closed)(void *owner, const struct nsq_failure *why);
 };
@@ -48,6 +59,10 @@ struct nsq_options {
  * frees itself after `closed`. */
 struct nsq_connection *nsq_connect(uv_loop_t *loop, const struct nsq_options *options,
                                    const struct nsq_events *events, void *owner, int *error);
+
+/* Says what follows IDENTIFY. The filters become the connection's whatever is returned, the secret
+ * is copied. 0, UV_ENOTCONN (not now), UV_ENOBUFS (the secret is too long). */
+int nsq_connection_plan(struct nsq_connection *c, const struct nsq_plan *plan);
 
 /* Begins a batch in the connection's memory; add and end it with nsq_batch_add(), nsq_batch_end()
  * before anything else happens, then commit it. 0, UV_ENOTCONN, UV_EAGAIN (window full),

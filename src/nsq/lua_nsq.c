@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "host/host.h"
+#include "net/lua_filter.h"
 #include "net/lua_link.h"
 #include "nsq/connection.h"
 
@@ -11,17 +12,73 @@
 struct handle {
     struct link link;
     struct nsq_connection *connection; /* frees itself; NULL after on_closed */
+    int negotiate;
 };
 
 static struct handle *check_connection(lua_State *L) {
     return *(struct handle **)luaL_checkudata(L, 1, CONNECTION);
 }
 
-static void on_ready(void *owner, const char *reply, size_t len) {
+/* The maker in field `name` of the plan at 1, or NULL. */
+static struct filter_maker *maker_field(lua_State *L, const char *name) {
+    lua_getfield(L, 1, name);
+    return lua_isnil(L, -1) ? NULL : filter_check_maker(L, -1);
+}
+
+/* (plan table, connection) → whether it can be done. Raises on wrong types. */
+static int take_plan(lua_State *L) {
+    struct nsq_connection *c = lua_touserdata(L, 2);
+    lua_getfield(L, 1, "secret");
+    lua_getfield(L, 1, "name");
+    struct nsq_plan plan = {0};
+    plan.secret = luaL_optlstring(L, 3, NULL, &plan.secret_len);
+    const char *peer = luaL_optstring(L, 4, NULL);
+    struct filter_maker *tls = maker_field(L, "tls");
+    struct filter_maker *deflate = maker_field(L, "deflate");
+    plan.tls = tls ? tls->make(tls, peer) : NULL;
+    plan.deflate = deflate ? deflate->make(deflate, NULL) : NULL;
+    bool fine = !tls == !plan.tls && !deflate == !plan.deflate;
+    lua_pushboolean(L, nsq_connection_plan(c, &plan) == 0 && fine);
+    return 1;
+}
+
+/* Whether the plan that is on top, if it is one, can be followed. */
+static bool follow_plan(lua_State *L, struct nsq_connection *c) {
+    if (!lua_istable(L, -1)) {
+        return lua_isnil(L, -1);
+    }
+    lua_pushcfunction(L, take_plan);
+    lua_pushvalue(L, -2);
+    lua_pushlightuserdata(L, c);
+    if (!host_call(L, 2, 1)) {
+        return false;
+    }
+    bool fine = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return fine;
+}
+
+static void on_identified(void *owner, const char *reply, size_t len) {
+    struct handle *h = owner;
+    lua_State *L = h->link.L;
+    if (!link_push(&h->link, &h->negotiate, true)) {
+        return;
+    }
+    lua_pushlstring(L, reply, len);
+    if (!host_call(L, 1, 1)) {
+        nsq_connection_close(h->connection);
+        return;
+    }
+    if (!follow_plan(L, h->connection)) {
+        nsq_connection_close(h->connection);
+    }
+    lua_pop(L, 1);
+}
+
+static void on_ready(void *owner) {
     struct handle *h = owner;
     if (link_push(&h->link, &h->link.on_ready, true)) {
-        lua_pushlstring(h->link.L, reply, len);
-        host_call(h->link.L, 1, 0);
+        host_call(h->link.L, 0, 0);
     }
 }
 
@@ -56,12 +113,15 @@ static void on_closed(void *owner, const struct nsq_failure *why) {
         lua_pushnil(L);
     }
     link_release(&h->link);
+    luaL_unref(L, LUA_REGISTRYINDEX, h->negotiate);
+    h->negotiate = LUA_NOREF;
     if (call) {
         host_call(L, 1, 0);
     }
 }
 
 static const struct nsq_events events = {
+    .identified = on_identified,
     .ready = on_ready,
     .answered = on_answered,
     .closed = on_closed,
@@ -90,6 +150,7 @@ static int open_connection(lua_State *L) {
         return link_refuse(L, error);
     }
     link_open(L, &h->link);
+    h->negotiate = link_function(L, "negotiate");
     return 1;
 }
 

@@ -39,17 +39,26 @@ bool nsq_topic_valid(const char *topic, size_t len) {
     return len > 0;
 }
 
-bool nsq_identify(struct buffer *out, const char *json, size_t len) {
-    static const char command[] = "  V2IDENTIFY\n";
+/* A command whose body is one text. */
+static bool put_command(struct buffer *out, const char *command, const char *text, size_t len) {
     char length[LENGTH];
-    if (len > NSQ_FRAME_MAX || !buffer_reserve(out, sizeof command - 1 + LENGTH + len)) {
+    size_t n = strlen(command);
+    if (len > NSQ_FRAME_MAX || !buffer_reserve(out, n + LENGTH + len)) {
         return false;
     }
     put_u32(length, len);
-    buffer_append(out, command, sizeof command - 1);
+    buffer_append(out, command, n);
     buffer_append(out, length, LENGTH);
-    buffer_append(out, json, len);
+    buffer_append(out, text, len);
     return true;
+}
+
+bool nsq_identify(struct buffer *out, const char *json, size_t len) {
+    return put_command(out, "  V2IDENTIFY\n", json, len);
+}
+
+bool nsq_auth(struct buffer *out, const char *secret, size_t len) {
+    return put_command(out, "AUTH\n", secret, len);
 }
 
 bool nsq_nop(struct buffer *out) {

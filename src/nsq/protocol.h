@@ -23,6 +23,10 @@ bool nsq_topic_valid(const char *topic, size_t len);
 /* The magic and IDENTIFY with a JSON text. false: over the buffer's cap; nothing was appended. */
 bool nsq_identify(struct buffer *out, const char *json, size_t len);
 
+/* AUTH with a secret. false: over the buffer's cap, or longer than nsqd takes; nothing was
+ * appended. */
+bool nsq_auth(struct buffer *out, const char *secret, size_t len);
+
 /* NOP, the answer to a heartbeat. */
 bool nsq_nop(struct buffer *out);
 

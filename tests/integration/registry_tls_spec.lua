@@ -1,3 +1,4 @@
+local certificates = require("certificates")
 local loop = require("loop")
 local program = require("program")
 local registry = require("registry_server")
@@ -8,20 +9,6 @@ local A = "a.shop.loda"
 local CPU = { name = "cpu.idle", measurement_type = "CPU", interval = "10" }
 
 local folder, server
-
--- A CA, a server's and a client's certificate of it, and a client's of another CA.
-local function make_certificates()
-  local function openssl(command)
-    assert(os.execute(("cd %s && openssl %s >>openssl.log 2>&1"):format(folder, command)) == 0, command)
-  end
-  local key = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
-    .. " -keyout %s.key -out %s.pem -subj /CN=%s"
-  for _, ca in ipairs({ "ca", "stranger" }) do openssl(key:format(ca, ca, ca)) end
-  local signed = key .. " -CA %s.pem -CAkey %s.key -addext %s -addext basicConstraints=critical,CA:false"
-  openssl(signed:format("server", "server", "localhost", "ca", "ca", "subjectAltName=DNS:localhost"))
-  openssl(signed:format("other", "other", "other", "ca", "ca", "subjectAltName=DNS:other.example.org"))
-  openssl(signed:format("client", "client", "web07", "ca", "ca", "extendedKeyUsage=clientAuth"))
-end
 
 local function answers(port)
   local tcp, answer = uv.new_tcp(), nil
@@ -54,7 +41,7 @@ end
 describe("a registry behind TLS", function()
   setup(function()
     folder = program.folder()
-    make_certificates()
+    certificates.make(folder)
   end)
   teardown(function() program.remove(folder) end)
   after_each(function() server:close() end)

@@ -53,11 +53,11 @@ function server:launch()
   end, "nsqd to listen", 10000)
 end
 
---- Starts one; `arguments` are further options for it.
-function M.start(arguments)
+--- Starts one; `arguments` are further options for it, `secret` is what its AUTH wants of a reader.
+function M.start(arguments, secret)
   local self = setmetatable({
     directory = assert(uv.fs_mkdtemp((os.getenv("TMPDIR") or "/tmp") .. "/nsqd-XXXXXX")),
-    tcp_port = loop.free_port(), http_port = loop.free_port(), arguments = arguments or {},
+    tcp_port = loop.free_port(), http_port = loop.free_port(), arguments = arguments or {}, secret = secret,
   }, server)
   M.running[self] = true
   self:launch()
@@ -116,7 +116,9 @@ function server:read(topic, count, ms)
       if chunk then input = consume(tcp, input .. chunk, messages) end
       assert(not why, why)
     end)
-    tcp:write({ "  V2IDENTIFY\n", u32(#identify), identify, "SUB ", topic, " test\nRDY 100\n" })
+    local auth = self.secret and { "AUTH\n", u32(#self.secret), self.secret } or {}
+    tcp:write({ "  V2IDENTIFY\n", u32(#identify), identify, table.concat(auth), "SUB ", topic,
+      " test\nRDY 100\n" })
   end)
   local got = pcall(loop.wait, function() return #messages >= count end, "messages", ms or 10000)
   tcp:close()

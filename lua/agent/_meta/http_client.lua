@@ -1,6 +1,6 @@
 ---@meta host.http_client
 
---- Plain HTTP/1.1 connections for POST requests, kept alive between them. Nothing here blocks; a connection never
+--- HTTP/1.1 connections for POST requests, kept alive between them. Nothing here blocks; a connection never
 --- reconnects.
 local http_client = {}
 
@@ -9,6 +9,8 @@ local http_client = {}
 ---@field port? integer default 80
 ---@field connect_ms? integer default 5000
 ---@field reply_ms? integer from a request to the end of its answer; default 5000
+---@field tls? filter_maker see tls.client
+---@field name? string with tls: who the server's certificate must be for
 ---@field on_ready? fun() requests are taken from now on
 ---@field on_closed? fun(err: { code: string, message: string }?) once and last; nil after close() or when the
 --- server closed an idle connection

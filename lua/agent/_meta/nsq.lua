@@ -11,8 +11,15 @@ local nsq = {}
 ---@field connect_ms? integer default 5000
 ---@field ack_ms? integer how long an answer may take, also that to IDENTIFY; default 5000
 ---@field heartbeat_ms? integer as in `identify`; after two of them in silence nsqd is gone; default 30000
----@field on_ready? fun(reply: string) nsqd's answer to IDENTIFY; batches are taken from now on
+---@field negotiate? fun(reply: string): host.nsq.plan? given nsqd's answer to IDENTIFY; without a plan that was all
+---@field on_ready? fun() batches are taken from now on
 ---@field on_closed? fun(err: { code: string, message: string }?) once and last; nil after close()
+
+---@class host.nsq.plan what nsqd said it would do next; false or what can't be followed closes the connection
+---@field tls? filter_maker see tls.client
+---@field name? string who nsqd's certificate must be for
+---@field deflate? filter_maker see zlib.deflater
+---@field secret? string of AUTH
 
 ---@class host.nsq.error
 ---@field code string nsqd's (E_BAD_TOPIC …), a libuv name (ECONNREFUSED, ETIMEDOUT, ECANCELED …) or EPROTO

@@ -12,7 +12,6 @@ local function diff_text(err, change)
   for _, name in ipairs({ "added", "changed", "removed", "refused", "errors", "applied", "restart" }) do
     diff[name] = json.list(change[name] or {})
   end
-  diff.builtins = change.builtins
   return json.encode(diff)
 end
 

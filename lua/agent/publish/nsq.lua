@@ -2,7 +2,7 @@
 -- messages but those in flight: without room() the outbox keeps them.
 --
 -- A link (nsq_tcp.lua, nsq_http.lua) is made by open(address, options, events) and has room(),
--- publish(topic, messages, done), close(); it is used once and never reconnects.
+-- publish(topic, messages, done), close(); it is used once and never reconnects to another address.
 
 local parts = require("agent.publish.parts")
 local servers = require("agent.publish.servers")
@@ -198,26 +198,50 @@ local function finish_close(self)
   if callback then callback() end
 end
 
-local function try_address(self, addresses, at)
+-- Of what two addresses of one server answered, what tells more: nobody there may only mean the wrong one.
+local nobody = { ECONNREFUSED = true, ENETUNREACH = true, EHOSTUNREACH = true, EADDRNOTAVAIL = true }
+
+local function more_telling(earlier, err)
+  return earlier and nobody[err.code] and earlier or err
+end
+
+local function try_address(self, addresses, secure, at, earlier)
   local ready = false
   local function closed(err)
     self.link = nil
     if self.closed then return finish_close(self) end
     if ready then return on_lost(self, err) end
-    if addresses[at + 1] then return try_address(self, addresses, at + 1) end
+    err = more_telling(earlier, err)
+    if addresses[at + 1] then return try_address(self, addresses, secure, at + 1, err) end
     no_server(self, err)
   end
   set_state(self, "connecting")
-  local options = { connect_ms = self.connect_ms, ack_ms = self.ack_ms, server = self.server }
+  local options = { connect_ms = self.connect_ms, ack_ms = self.ack_ms, server = self.server, tls = secure.tls,
+    name = secure.name, secret = secure.secret, deflate = secure.deflate }
   local link, message, code = self.open[self.server.scheme](addresses[at], options, {
     ready = function()
       ready = true
       on_ready(self)
     end,
+    room = function()
+      self.blocked = true
+      self:pump()
+    end,
     closed = closed,
   })
   self.link = link
   if not link then closed({ code = code, message = message }) end
+end
+
+local function prepare(self, callback)
+  if not self.secure then return callback({}) end
+  local server = self.server
+  self.secure:prepare(server.scheme == "https" or (server.scheme == "tcp" and self.tls), server.host,
+    function(err, secure)
+      if self.closed then return end
+      if err then return no_server(self, err) end
+      callback(secure)
+    end)
 end
 
 function attempt(self)
@@ -231,7 +255,7 @@ function attempt(self)
       err = { code = "ENOENT", message = "no address for " .. self.server.host }
     end
     if err then return no_server(self, err) end
-    try_address(self, addresses, 1)
+    prepare(self, function(secure) try_address(self, addresses, secure, 1) end)
   end)
   if not answered then self.resolving = handle end
 end
@@ -305,12 +329,20 @@ local function opener(name)
   end
 end
 
-local function initial(list, env)
+-- Most need none of it.
+local function security(list, conf)
+  local wanted = conf.tls or conf.compress or (conf.authsecret or "") ~= ""
+  for _, server in ipairs(list) do wanted = wanted or server.scheme == "https" end
+  return wanted and require("agent.publish.secure").new(conf) or nil
+end
+
+local function initial(list, conf, env)
   return {
     clock = env.clock or require("host.clock"), log = env.log, random = env.random or random,
     after = env.after or default_after, resolve = env.resolve or servers.resolve,
     next_server = servers.rotation(list, env.random or random),
-    open = { tcp = opener("tcp"), http = opener("http") },
+    open = { tcp = opener("tcp"), http = opener("http"), https = opener("http") },
+    tls = conf.tls, secure = env.secure or security(list, conf),
     connect_ms = env.connect_ms or 5000, ack_ms = env.ack_ms or 5000,
     held = {}, failures = 0, connects = 0, inflight = 0, inflight_bytes = 0, blocked = true,
     published_messages = 0, published_bytes = 0, acknowledged_messages = 0, acknowledged_bytes = 0,
@@ -320,9 +352,9 @@ end
 
 local M = {}
 
---- conf = the `output` table of the configuration, of which `servers` is read. env.clock, env.log and, for
---- specs, env.random, env.after(ms, fn) → cancel, env.resolve, env.connect_ms, env.ack_ms may be given.
---- Returns the output, which begins to connect, or nil, message, "EINVAL".
+--- conf = the `output` table of the configuration, of which `servers`, `tls` and what agent.publish.secure names
+--- are read. env.clock, env.log and, for specs, env.random, env.after(ms, fn) → cancel, env.resolve, env.secure,
+--- env.connect_ms, env.ack_ms may be given. Returns the output, which begins to connect, or nil, message, "EINVAL".
 function M.new(conf, env)
   local list = {}
   for i, text in ipairs(conf.servers) do
@@ -331,7 +363,7 @@ function M.new(conf, env)
     list[i] = server
   end
   if not list[1] then return nil, "output.servers is empty", "EINVAL" end
-  local self = setmetatable(initial(list, env or {}), output)
+  local self = setmetatable(initial(list, conf, env or {}), output)
   attempt(self)
   return self
 end

@@ -1,7 +1,9 @@
--- A link to one nsqd over HTTP: one request at a time on a connection that is kept alive. See nsq.lua for
--- what a link is.
+-- A link to one nsqd over HTTP or HTTPS: connections that are kept alive, each with one request at a time. More
+-- of them are opened only while all are busy. See nsq.lua for what a link is.
 
 local http_client = require("host.http_client")
+
+local CONNECTIONS = 4
 
 local link = {}
 link.__index = link
@@ -17,22 +19,49 @@ local function header(server)
     .. "Content-Type: application/octet-stream\r\n"):format(host, server.port, require("host").build.version)
 end
 
---- Begins to connect to { ip, port }. events.ready() once, events.closed(err) once and last.
-local function open(address, options, events)
-  local self = setmetatable({ header = header(options.server) }, link)
+local function count(self)
+  local n = 0
+  for _ in pairs(self.connections) do n = n + 1 end
+  return n
+end
+
+local function on_ready(self, one)
+  one.ready, self.opening = true, false
+  if self.alive then return self.events.room() end
+  self.alive = true
+  self.events.ready()
+end
+
+-- With the last connection the link is over. One that can't be opened beside others is not tried again.
+local function on_closed(self, one, err)
+  self.connections[one] = nil
+  if not one.ready then
+    self.opening, self.limit = false, count(self)
+  end
+  if not next(self.connections) then return self.events.closed(self.failure or err) end
+  self.events.room()
+end
+
+local function connect(self)
+  local one = { ready = false }
   local message, code
-  self.connection, message, code = http_client.connect({
-    ip = address.ip,
-    port = address.port,
-    connect_ms = options.connect_ms,
-    reply_ms = options.ack_ms,
-    on_ready = events.ready,
-    on_closed = function(err)
-      events.closed(self.failure or err)
-    end,
+  one.http, message, code = http_client.connect({
+    ip = self.address.ip, port = self.address.port,
+    connect_ms = self.options.connect_ms, reply_ms = self.options.ack_ms,
+    tls = self.options.tls, name = self.options.name,
+    on_ready = function() on_ready(self, one) end,
+    on_closed = function(err) on_closed(self, one, err) end,
   })
-  if not self.connection then return nil, message, code end
+  if not one.http then return nil, message, code end
+  self.connections[one], self.opening = true, true
   return self
+end
+
+--- Begins to connect to { ip, port }. events.ready() once, events.room() when it takes more again without having
+--- answered, events.closed(err) once and last. options: connect_ms, ack_ms, server, tls (filter maker | nil), name.
+local function open(address, options, events)
+  return connect(setmetatable({ address = address, options = options, events = events, connections = {},
+    limit = CONNECTIONS, header = header(options.server) }, link))
 end
 
 local function u32(n)
@@ -62,13 +91,25 @@ local function judge(status, body)
   }
 end
 
+local function idle(self)
+  for one in pairs(self.connections) do
+    if one.ready and one.http:idle() then return one end
+  end
+end
+
+--- Whether a connection is idle; if not, one more is opened within the limit.
 function link:room()
-  return not self.failure and self.connection:idle()
+  if self.failure or not self.alive then return false end
+  if idle(self) then return true end
+  if not self.opening and count(self) < self.limit then connect(self) end
+  return false
 end
 
 --- done(err) once; err.permanent when the batch is to blame, err.divisible when perhaps not all of it.
 --- nil, message, code: not sent.
 function link:publish(topic, messages, done)
+  local one = idle(self)
+  if not one then return nil, "no idle connection", "EAGAIN" end
   local target, pieces
   local name = topic:gsub("#", "%%23")
   if messages[2] then
@@ -76,19 +117,21 @@ function link:publish(topic, messages, done)
   else
     target, pieces = "/pub?topic=" .. name, messages[1]
   end
-  return self.connection:post(target, self.header, pieces, function(err, status, body)
+  return one.http:post(target, self.header, pieces, function(err, status, body)
     local why = err or judge(status, body)
     -- A server that can't now is left for the next one.
     if why and not why.permanent and not err then
       self.failure = why
-      self.connection:close()
+      self:close()
     end
     done(why)
   end)
 end
 
 function link:close()
-  self.connection:close()
+  local all = {}
+  for one in pairs(self.connections) do all[#all + 1] = one end
+  for _, one in ipairs(all) do one.http:close() end
 end
 
 return open

@@ -13,7 +13,7 @@ local refused = { E_BAD_TOPIC = "topic", E_BAD_MESSAGE = "message", E_BAD_BODY =
 local link = {}
 link.__index = link
 
-local function identify()
+local function identify(options)
   local hostname = uv.os_gethostname()
   return cjson.encode({
     client_id = hostname:match("^[^.]+") or hostname,
@@ -21,38 +21,55 @@ local function identify()
     user_agent = "agent/" .. require("host").build.version,
     feature_negotiation = true,
     heartbeat_interval = HEARTBEAT_MS,
+    tls_v1 = options.tls ~= nil,
+    deflate = options.deflate ~= nil,
   })
 end
 
--- nsqd's answer to IDENTIFY says what it will do next. Returns why this can't work, or nil.
-local function objection(reply)
-  local ok, will = pcall(cjson.decode, reply)
-  if not ok or type(will) ~= "table" then return nil end
-  if will.auth_required == true then
-    return { code = "E_AUTH_FIRST", message = "nsqd wants AUTH: not spoken here" }
+-- Why it can't work when nsqd will do that, or nil.
+local function objection(will, options)
+  if options.tls and will.tls_v1 ~= true then
+    return { code = "ETLS", message = "nsqd does not speak TLS, output.tls demands it" }
+  elseif will.tls_v1 == true and not options.tls then
+    return { code = "EPROTO", message = "nsqd insists on tls_v1: output.tls is not set" }
+  elseif will.snappy == true or (will.deflate == true and not options.deflate) then
+    return { code = "EPROTO", message = "nsqd insists on a compression that nobody asked for" }
+  elseif will.auth_required == true and not options.secret then
+    return { code = "E_AUTH_FIRST", message = "nsqd wants AUTH: output.authsecret is not set" }
   end
-  for _, upgrade in ipairs({ "tls_v1", "snappy", "deflate" }) do
-    if will[upgrade] == true then
-      return { code = "EPROTO", message = "nsqd insists on " .. upgrade .. ": not spoken here" }
-    end
-  end
-  return nil
 end
 
---- Begins to connect to { ip, port }. events.ready() once, events.closed(err) once and last.
+-- nsqd's answer to IDENTIFY says what it will do next: the plan, or nil when nothing is to be done; false, why.
+local function negotiate(reply, options)
+  local ok, will = pcall(cjson.decode, reply)
+  if not ok or type(will) ~= "table" then will = {} end
+  local why = objection(will, options)
+  if why then return false, why end
+  return {
+    tls = will.tls_v1 == true and options.tls or nil, name = options.name,
+    deflate = will.deflate == true and options.deflate or nil,
+    secret = will.auth_required == true and options.secret or nil,
+  }
+end
+
+--- Begins to connect to { ip, port }. events.ready() once, events.closed(err) once and last. options: connect_ms,
+--- ack_ms, tls and deflate (filter makers | nil), name (nsqd's, in its certificate), secret (of AUTH | nil).
 local function open(address, options, events)
   local self = setmetatable({ alive = false }, link)
   local message, code
   self.connection, message, code = nsq.connect({
     ip = address.ip,
     port = address.port,
-    identify = identify(),
+    identify = identify(options),
     connect_ms = options.connect_ms,
     ack_ms = options.ack_ms,
     heartbeat_ms = HEARTBEAT_MS,
-    on_ready = function(reply)
-      self.failure = objection(reply)
-      if self.failure then return self.connection:close() end
+    negotiate = function(reply)
+      local plan, why = negotiate(reply, options)
+      self.failure = why
+      return plan
+    end,
+    on_ready = function()
       self.alive = true
       events.ready()
     end,

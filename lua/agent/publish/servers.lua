@@ -3,9 +3,9 @@
 
 local M = {}
 
-local default_port = { tcp = 4150, http = 4151 }
+local default_port = { tcp = 4150, http = 4151, https = 4152 }
 
---- "tcp://host:port", "http://host:port" or "host:port" (= http), an IPv6 address in brackets; without
+--- "tcp://host:port", "http://host:port", "https://…" or "host:port" (= http), an IPv6 address in brackets; without
 --- a port nsqd's usual one. Returns { scheme, host, port, name } or nil, message, "EINVAL".
 function M.parse(text)
   local scheme, rest = text:match("^(%a+)://(.*)$")
@@ -14,10 +14,10 @@ function M.parse(text)
   if not host then host, port = rest:match("^([%w_.-]+):?(%d*)$") end
   local number = port == "" and default_port[scheme] or tonumber(port)
   if not default_port[scheme] then
-    return nil, ("server %s: tcp:// and http:// are spoken, %s:// is not"):format(text, scheme), "EINVAL"
+    return nil, ("server %s: tcp://, http:// and https:// are spoken, %s:// is not"):format(text, scheme), "EINVAL"
   end
   if not host or not number or number < 1 or number > 65535 then
-    return nil, ("server %s is not tcp://host:port, http://host:port or host:port"):format(text), "EINVAL"
+    return nil, ("server %s is not tcp://host:port, http[s]://host:port or host:port"):format(text), "EINVAL"
   end
   local shown = host:find(":", 1, true) and "[" .. host .. "]" or host
   return { scheme = scheme, host = host, port = number, name = ("%s://%s:%d"):format(scheme, shown, number) }

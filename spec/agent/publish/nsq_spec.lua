@@ -624,7 +624,7 @@ describe("the servers of the output", function()
   end)
 
   it("are refused with a reason when they are none", function()
-    for _, text in ipairs({ "", "https://a:1", "tcp://", "tcp://a:0", "tcp://a:65536", "tcp://a:b", "a b", "u:p@h:1",
+    for _, text in ipairs({ "", "ftp://a:1", "tcp://", "tcp://a:0", "tcp://a:65536", "tcp://a:b", "a b", "u:p@h:1",
       "http://a/path", "tcp://a:1:2", "a\n:1" }) do
       local server, message, code = servers.parse(text)
       assert.is_nil(server, text)
