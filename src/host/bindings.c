@@ -21,6 +21,7 @@ int luaopen_host_ntp(lua_State *L);
 int luaopen_host_pidfile(lua_State *L);
 int luaopen_host_ports(lua_State *L);
 int luaopen_host_procfs(lua_State *L);
+int luaopen_host_spool(lua_State *L);
 int luaopen_host_utmp(lua_State *L);
 
 static const luaL_Reg bindings[] = {
@@ -40,6 +41,7 @@ static const luaL_Reg bindings[] = {
     {"host.pidfile", luaopen_host_pidfile},
     {"host.ports", luaopen_host_ports},
     {"host.procfs", luaopen_host_procfs},
+    {"host.spool", luaopen_host_spool},
     {"host.utmp", luaopen_host_utmp},
     {"luv", luaopen_luv},
 };

@@ -107,7 +107,7 @@ describe("the control API", function()
 
   it("refuses what can't be published, with the contract's texts", function()
     local full = body_file('[{"name":"a","value":1}]')
-    assert.same({ "queue is full, discard message", 500 }, answer(full .. tcp .. "/post?ns=full.loda'"))
+    assert.same({ "queue is full, discard message", 503 }, answer(full .. tcp .. "/post?ns=full.loda'"))
     for body, wanted in pairs({
       ['[{"name":"a b","value":1}]'] = { "invalid metric name, just allow 0-9 a-z A-Z - _ .", 400 },
       ["[null]"] = { "failed to decode json:entry 0: not an object\n", 500 },

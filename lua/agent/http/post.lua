@@ -65,10 +65,8 @@ end
 
 local function say(request, reply, err)
   if not err then return answer.text(request, reply, 200, "send data to MQ success\n") end
-  if err.code == "full" then
-    return answer.text(request, reply, 500, "queue is full, discard message", { ["Retry-After"] = "5" }, 503)
-  end
-  return answer.text(request, reply, 503, tostring(err.message) .. "\n", { ["Retry-After"] = "5" })
+  local text = err.code == "full" and "queue is full, discard message" or tostring(err.message) .. "\n"
+  return answer.text(request, reply, 503, text, { ["Retry-After"] = "5" })
 end
 
 --- Registers the route. deps: namespaces() → array of names; encode(metrics) → bodies of messages;

@@ -8,17 +8,7 @@ M.__index = M
 
 local KNOWN_MAX = 1000 -- namespaces whose topic and head are remembered
 
-local function new_lane(conf, options)
-  local clock = options.clock
-  local output = assert(require("agent.publish." .. conf.name).new(conf, {
-    clock = clock, log = options.log, ack_ms = conf.ack * 1000,
-  }))
-  return { name = conf.name, required = conf.required ~= false, output = output,
-    outbox = require("agent.publish.outbox").new({
-      output = output, max_bytes = conf.maxmemory, max_messages = conf.buffersize,
-      now = clock.mono, after = options.after, call = options.call, log = options.log,
-    }) }
-end
+local ACK_MORE = 5 -- seconds: an output that doesn't acknowledge is found out first, then the disk has its turn
 
 --- options: outputs (array of conf.output, each complete; `required` ones decide what is acknowledged), clock (mono,
 --- wall), after, call, log, hostname ().
@@ -27,16 +17,21 @@ function M.new(options)
     clock = options.clock, after = options.after, log = options.log, hostname = options.hostname,
     points_dropped = {}, lanes = {}, required = 0, known = {}, known_count = 0,
   }, M)
-  local ack = 0
+  local ack, disk = 0, nil
+  local function shared_disk()
+    disk = disk or require("agent.publish.disk").new(options.after)
+    return disk
+  end
   for i, conf in ipairs(options.outputs) do
-    local lane = new_lane(conf, options)
+    local lane = require("agent.publish.lane").new(conf, { clock = options.clock, after = options.after,
+      call = options.call, log = options.log, disk = shared_disk })
     self.lanes[i] = lane
     if lane.required then
       self.required = self.required + 1
       ack = math.max(ack, conf.ack)
     end
   end
-  self.tickets = require("agent.publish.tickets").new(ack, options.clock.mono, options.after)
+  self.tickets = require("agent.publish.tickets").new(ack + ACK_MORE, options.clock.mono, options.after)
   return self
 end
 
@@ -113,39 +108,31 @@ function M:publish(ns, bodies, done)
   pump_soon(self)
 end
 
---- Gives the outboxes `seconds` to get rid of what they hold, then closes the outputs; callback(messages left).
+--- Gives the outputs `seconds` to take what there is, then the spools; callback(messages that are in neither).
 function M:close(seconds, callback)
   local open, all = #self.lanes, 0
   for _, lane in ipairs(self.lanes) do
-    lane.outbox:drain(seconds, function(left)
-      lane.output:close(function()
-        open, all = open - 1, all + left
-        if open == 0 then callback(all) end
-      end)
+    lane:close(seconds, function(left)
+      open, all = open - 1, all + left
+      if open == 0 then callback(all) end
     end)
   end
 end
 
---- The outboxes' states: an array of { output = name, … as of outbox:status() }.
+--- What there is to count, an array: { output = name, spool = as of spool:status() | nil, … as of outbox:status() }.
 function M:outboxes()
   local list = {}
-  for i, lane in ipairs(self.lanes) do
-    list[i] = lane.outbox:status()
-    list[i].output = lane.name
-  end
+  for i, lane in ipairs(self.lanes) do list[i] = lane:counters() end
   return list
 end
 
 --- For /me/status.
 function M:status()
-  local status = { points_dropped = self.points_dropped }
-  for i, lane in ipairs(self.lanes) do
-    local one = { outbox = lane.outbox:status(), output = lane.output:status(), required = lane.required }
-    if i == 1 then status.outbox, status.output = one.outbox, one.output end
-    if self.lanes[2] then
-      status.outputs = status.outputs or {}
-      status.outputs[i] = one
-    end
+  local status = self.lanes[1]:status()
+  status.required, status.points_dropped = nil, self.points_dropped
+  if self.lanes[2] then
+    status.outputs = {}
+    for i, lane in ipairs(self.lanes) do status.outputs[i] = lane:status() end
   end
   return status
 end

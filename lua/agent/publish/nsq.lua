@@ -10,7 +10,8 @@ local servers = require("agent.publish.servers")
 local MESSAGE_MAX = 1024 * 1024  -- nsqd's defaults, contracts.md §6.1
 local BODY_MAX = 5 * 1024 * 1024
 local INFLIGHT_MAX = 4 * 1024 * 1024 -- bytes; a part larger than this may go alone
-local BACKOFF_MS, BACKOFF_CAP_MS = 100, 30000
+local BACKOFF_MS, BACKOFF_CAP_MS = 100, 4000
+local JOIN_MAX = 256 * 1024 -- nsqd and its readers work by the message
 
 local output = {}
 output.__index = output
@@ -285,6 +286,11 @@ function output:room()
   return room
 end
 
+--- Whether nothing can be sent until a connection is there again.
+function output:failing()
+  return self.failures > 0 and self.state ~= "connected"
+end
+
 --- Fails what is in flight (transiently), closes everything, then calls callback().
 function output:close(callback)
   if self.closed then
@@ -343,7 +349,7 @@ local function initial(list, conf, env)
     next_server = servers.rotation(list, env.random or random),
     open = { tcp = opener("tcp"), http = opener("http"), https = opener("http") },
     tls = conf.tls, secure = env.secure or security(list, conf),
-    connect_ms = env.connect_ms or 5000, ack_ms = env.ack_ms or 5000,
+    connect_ms = env.connect_ms or 5000, ack_ms = env.ack_ms or 5000, join_bytes = JOIN_MAX,
     held = {}, failures = 0, connects = 0, inflight = 0, inflight_bytes = 0, blocked = true,
     published_messages = 0, published_bytes = 0, acknowledged_messages = 0, acknowledged_bytes = 0,
     dropped_messages = 0,

@@ -146,7 +146,7 @@ describe("/post", function()
     local box = setup()
     box.err = { code = "full", message = "the queue is full" }
     local reply = box.post('[{"name":"a","value":1}]')
-    assert.same({ 500, "queue is full, discard message" }, { reply.status, reply.body })
+    assert.same({ 503, "queue is full, discard message" }, { reply.status, reply.body })
     box.err = { code = "timeout", message = "not acknowledged in time" }
     reply = box.post('[{"name":"a","value":1}]')
     assert.same({ 503, "not acknowledged in time\n", "5" }, { reply.status, reply.body, reply.headers["Retry-After"] })

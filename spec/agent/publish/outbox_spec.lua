@@ -4,7 +4,7 @@ local silent = setmetatable({}, { __index = function() return function() end end
 
 -- An output that does what the test says, and an outbox on a clock that the test winds.
 local function setup(options)
-  local t = { sent = {}, timers = {}, window = options and options.window or 100 }
+  local t = { now = 0, sent = {}, timers = {}, window = options and options.window or 100 }
   t.output = {
     send = function(_, batch, done)
       t.window = t.window - 1
@@ -18,7 +18,7 @@ local function setup(options)
   options = options or {}
   t.outbox = Outbox.new({
     output = t.output, max_bytes = options.max_bytes or 1e6, max_messages = options.max_messages or 1000,
-    batch_bytes = options.batch_bytes, log = silent, call = function(fn, ...) pcall(fn, ...) end,
+    batch_bytes = options.batch_bytes, log = silent, now = function() return t.now end, call = function(fn, ...) pcall(fn, ...) end,
     random = function() return 1 end,
     after = function(seconds, fn)
       local timer = { seconds = seconds, fn = fn, cancel = function(self) self.cancelled = true end }
@@ -181,7 +181,7 @@ describe("the outbox", function()
     t.window = 0
     t.put("c", "3")
     t.window = 1
-    t.output.on_room()
+    t.outbox:pump()
     assert.equal("c", t.sent[3].batch.topic)
   end)
 
