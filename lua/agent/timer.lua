@@ -21,4 +21,22 @@ function M.after(seconds, fn)
   return timer
 end
 
+--- A function that has fn() called once before the loop waits again, however often it is called until then. It makes
+--- nothing new each time; an idle handle, because what fn starts to write then leaves in the same turn.
+---@param fn fun()
+---@return fun()
+function M.soon(fn)
+  local idle, started = uv.new_idle(), false
+  local function run()
+    idle:stop()
+    started = false
+    fn()
+  end
+  return function()
+    if started then return end
+    started = true
+    idle:start(run)
+  end
+end
+
 return M

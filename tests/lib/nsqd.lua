@@ -106,8 +106,8 @@ local function consume(tcp, input, messages)
   return input
 end
 
---- The next `count` messages of a topic as strings, in the order received; raises after `ms` without them.
-function server:read(topic, count, ms)
+--- Messages of a topic as strings, in the order received, until enough(messages) is true; raises after `ms` without.
+function server:read_until(topic, enough, ms)
   local tcp, input, messages = uv.new_tcp(), "", {}
   local identify = '{"client_id":"test"}'
   tcp:connect("127.0.0.1", self.tcp_port, function(err)
@@ -120,11 +120,16 @@ function server:read(topic, count, ms)
     tcp:write({ "  V2IDENTIFY\n", u32(#identify), identify, table.concat(auth), "SUB ", topic,
       " test\nRDY 100\n" })
   end)
-  local got = pcall(loop.wait, function() return #messages >= count end, "messages", ms or 10000)
+  local got = pcall(loop.wait, function() return enough(messages) end, "messages", ms or 10000)
   tcp:close()
   uv.run("nowait")
-  if not got then error(("topic %s: %d of %d messages"):format(topic, #messages, count), 2) end
+  if not got then error(("topic %s: only %d messages"):format(topic, #messages), 2) end
   return messages
+end
+
+--- The next `count` messages of a topic; raises after `ms` without them.
+function server:read(topic, count, ms)
+  return self:read_until(topic, function(messages) return #messages >= count end, ms)
 end
 
 return M

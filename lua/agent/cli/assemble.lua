@@ -185,8 +185,8 @@ end
 --- Connects the output, opens the control API, restores the registry's last good answer and asks it for the
 --- next; callback(err) once, after the first answer or its failure.
 function M:start(callback)
-  self.publisher = require("agent.publish").new({ clock = clock, after = timer.after, call = host.call, log = log,
-    outputs = { self.conf.output, unpack(self.conf.output.also) }, hostname = hostname })
+  self.publisher = require("agent.publish").new({ clock = clock, after = timer.after, soon = timer.soon,
+    outputs = { self.conf.output, unpack(self.conf.output.also) }, call = host.call, log = log, hostname = hostname })
   listen(self, function(why, server)
     if why then return callback({ code = "listen", message = why }) end
     self.server = server

@@ -11,7 +11,7 @@ local KNOWN_MAX = 1000 -- namespaces whose topic and head are remembered
 local ACK_MORE = 5 -- seconds: an output that doesn't acknowledge is found out first, then the disk has its turn
 
 --- options: outputs (array of conf.output, each complete; `required` ones decide what is acknowledged), clock (mono,
---- wall), after, call, log, hostname ().
+--- wall), after, soon, call, log, hostname ().
 function M.new(options)
   local self = setmetatable({
     clock = options.clock, after = options.after, log = options.log, hostname = options.hostname,
@@ -31,6 +31,10 @@ function M.new(options)
       ack = math.max(ack, conf.ack)
     end
   end
+  -- All that is published in one turn of the loop leaves together: one batch a topic.
+  self.pump_soon = options.soon(function()
+    for _, lane in ipairs(self.lanes) do lane.outbox:pump() end
+  end)
   self.tickets = require("agent.publish.tickets").new(ack + ACK_MORE, options.clock.mono, options.after)
   return self
 end
@@ -42,16 +46,6 @@ function M:encode(metrics)
     self.points_dropped[reason] = (self.points_dropped[reason] or 0) + n
   end
   return bodies
-end
-
--- All that is published in one turn of the loop leaves together: one batch a topic.
-local function pump_soon(self)
-  if self.pumping then return end
-  self.pumping = true
-  self.after(0, function()
-    self.pumping = false
-    for _, lane in ipairs(self.lanes) do lane.outbox:pump() end
-  end)
 end
 
 -- Topic and head of a namespace; anybody may post under any name, so they are not remembered without bound.
@@ -73,7 +67,7 @@ function M:emit(namespaces, metrics)
       for _, lane in ipairs(self.lanes) do lane.outbox:put(topic, head, body) end
     end
   end
-  pump_soon(self)
+  self.pump_soon()
 end
 
 local function size_of(bodies, head)
@@ -105,7 +99,7 @@ function M:publish(ns, bodies, done)
       one.outbox:put(topic, head, body, one.required and acknowledged or nil)
     end
   end
-  pump_soon(self)
+  self.pump_soon()
 end
 
 --- Gives the outputs `seconds` to take what there is, then the spools; callback(messages that are in neither).

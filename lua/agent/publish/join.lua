@@ -34,8 +34,8 @@ local function reach(messages, from, max)
 end
 
 --- An array of messages { head, body } in which small neighbours with the same head are one of at most `max` bytes;
---- `parts` of that one are the messages it was made of. A message with `alone` stays as it is, and so does one whose body
---- isn't as points.lua makes it.
+--- `parts` of that one are the messages it was made of. A message with `alone` stays as it is, and so does one whose
+--- body isn't as points.lua makes it.
 function M.join(messages, max)
   if max <= 0 or not messages[2] then return messages end
   local list, at = {}, 1

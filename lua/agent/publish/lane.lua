@@ -88,6 +88,11 @@ function M:close(seconds, callback)
         self.closed = true
         local left = self.outbox.messages
         if not self.spool then return callback(left) end
+        local kept = self.spool:status()
+        if kept.files > 0 then
+          self.options.log.info("spool", "messages wait on disk for the next start", { output = self.name,
+            directory = kept.directory, bytes = kept.bytes })
+        end
         self.spool:close(function() callback(left) end)
       end)
     end)

@@ -8,7 +8,7 @@ local M = {}
 M.__index = M
 
 local FIRST_DELAY, LONGEST_DELAY = 0.1, 30 -- seconds between tries of a topic that failed
-local GATHER = 0.02                        -- seconds that messages for the spool gather
+local GATHER = 0.03                        -- seconds that messages for the spool gather
 local LOOK, LONGEST_LOOK = 0.1, 2          -- seconds between looks at what waits
 local SMALLEST_JOIN = 8 * 1024
 
@@ -158,12 +158,6 @@ local function each_original(messages, visit)
       visit(message)
     end
   end
-end
-
-local function originals(messages)
-  local list = {}
-  each_original(messages, function(message) list[#list + 1] = message end)
-  return list
 end
 
 --- Counts messages that the output has taken.

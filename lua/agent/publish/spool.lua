@@ -282,7 +282,7 @@ function M:read(callback)
 end
 
 --- The file's messages wait on.
-function M:release(file)
+function M.release(_, file)
   file.reading = nil
 end
 

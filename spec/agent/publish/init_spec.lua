@@ -17,6 +17,7 @@ local function setup(...)
   end
   t.publisher = publish.new({ outputs = confs, log = silent, hostname = function() return "h" end,
     call = function(fn, ...) fn(...) end,
+    soon = function(fn) return fn end,
     clock = { mono = function() return t.now end, wall = function() return 1700000000 end },
     after = function(seconds, fn)
       local timer = { at = t.now + seconds, fn = fn, cancel = function(self) self.cancelled = true end }

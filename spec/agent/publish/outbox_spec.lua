@@ -18,7 +18,8 @@ local function setup(options)
   options = options or {}
   t.outbox = Outbox.new({
     output = t.output, max_bytes = options.max_bytes or 1e6, max_messages = options.max_messages or 1000,
-    batch_bytes = options.batch_bytes, log = silent, now = function() return t.now end, call = function(fn, ...) pcall(fn, ...) end,
+    batch_bytes = options.batch_bytes, log = silent, now = function() return t.now end,
+    call = function(fn, ...) pcall(fn, ...) end,
     random = function() return 1 end,
     after = function(seconds, fn)
       local timer = { seconds = seconds, fn = fn, cancel = function(self) self.cancelled = true end }
