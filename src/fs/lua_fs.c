@@ -1,7 +1,10 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "fs/beneath.h"
 #include "fs/probe.h"
+
+enum { PART_MAX = 4 * 1024 * 1024 };
 
 static int answer(lua_State *L, int error) {
     if (error == 0) {
@@ -47,10 +50,26 @@ static int probe_write(lua_State *L) {
     return answer(L, fs_write(path, name, text, len));
 }
 
+static int read_beneath(lua_State *L) {
+    const char *root = luaL_checkstring(L, 1);
+    const char *path = luaL_checkstring(L, 2);
+    lua_Number offset = luaL_checknumber(L, 3);
+    lua_Number max = luaL_checknumber(L, 4);
+    luaL_argcheck(L, offset >= 0 && offset <= 9007199254740992.0, 3, "not an offset");
+    luaL_argcheck(L, max >= 1 && max <= PART_MAX, 4, "1 to 4 MiB expected");
+    char *bytes = lua_newuserdata(L, (size_t)max);
+    struct fs_part part;
+    int error = fs_read_beneath(root, path, (uint64_t)offset, bytes, (size_t)max, &part);
+    if (error) {
+        return answer(L, error);
+    }
+    lua_pushlstring(L, bytes, (size_t)part.len);
+    lua_pushnumber(L, (lua_Number)part.size);
+    return 2;
+}
+
 static const luaL_Reg functions[] = {
-    {"list", list},
-    {"usage", usage},
-    {"write", probe_write},
+    {"list", list}, {"read_beneath", read_beneath}, {"usage", usage}, {"write", probe_write},
     {NULL, NULL},
 };
 

@@ -9,6 +9,20 @@ function M.reply()
     self.status, self.headers, self.body = status, headers, body
     return true
   end
+  function reply:stream(status, headers, on_gone)
+    self.sent = self.sent + 1
+    self.status, self.headers, self.body, self.on_gone, self.open = status, headers, "", on_gone, true
+    return true
+  end
+  function reply:write(bytes)
+    if self.open then self.body = self.body .. bytes end
+    return self.open
+  end
+  function reply:finish() self.open = false end
+  function reply:leave()
+    self.open = false
+    self.on_gone()
+  end
   return reply
 end
 

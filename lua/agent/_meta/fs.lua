@@ -29,4 +29,14 @@ function fs.list(path) end
 ---@return true|nil, string|nil, string|nil
 function fs.write(path, name, text) end
 
+--- Reads a part of a regular file below a directory, following no symbolic link on the way.
+---@param root string directory
+---@param path string relative to it
+---@param offset number bytes
+---@param max integer bytes, at most 4 MiB
+---@return string|nil bytes
+---@return number|string size of the file, or message
+---@return string|nil code EXDEV, ELOOP: it leads out or over a link; EINVAL: not a regular file
+function fs.read_beneath(root, path, offset, max) end
+
 return fs

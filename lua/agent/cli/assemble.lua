@@ -78,7 +78,7 @@ function M.new(conf)
   self.registry = make_registry(self)
   self.collection = require("agent.collect").new({
     env = environment(self), conf = conf.agent, scheduler = self.scheduler, log = log,
-    emit = function(namespaces, metrics) self.publisher:emit(namespaces, metrics) end,
+    emit = function(namespaces, metrics, group) self.publisher:emit(namespaces, metrics, group) end,
     namespaces = function() return self.registry:namespaces() end,
     interval = function(group) return self.registry:interval(group) end,
   })
@@ -125,7 +125,11 @@ local function listen(self, callback)
     update = function(done) self:reload(done) end,
     encode = function(metrics) return self.publisher:encode(metrics) end,
     publish = function(ns, bodies, done) self.publisher:publish(ns, bodies, done) end,
-    log = log,
+    watch = function(fn) self.publisher.watch = fn end,
+    schedules = function(visit) self.scheduler:usage(visit) end,
+    configuration = function() return self.conf end,
+    run = function(...) return require("agent.worker.client").run(...) end,
+    hostname = hostname, build = host.build, log = log,
   }, callback)
 end
 

@@ -16,7 +16,7 @@ local BEAT = 10
 ---   env         what collectors are handed (see a collector, such as cpu.lua)
 ---   conf        conf.agent: intervals, mininterval
 ---   scheduler
----   emit        (namespaces, metrics)
+---   emit        (namespaces, metrics, name of the group | nil)
 ---   namespaces  () → all namespaces of the machine
 ---   interval    (group) → seconds that the registry asks for, or nil
 ---   log
@@ -43,7 +43,7 @@ local function run_group(self, one, done)
   one.collector.run(function(metrics, err)
     complain(self, one.group.name, err)
     if metrics and #metrics > 0 then
-      self.emit(self.namespaces(), metrics)
+      self.emit(self.namespaces(), metrics, one.group.name)
       if one.collector.also then self.emit({ one.collector.also }, metrics) end
     end
     done(err)

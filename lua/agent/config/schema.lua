@@ -172,6 +172,8 @@ return {
     says = "Names that TCP clients may reach this host by, beside localhost and addresses." },
   { key = "http.connections", type = "integer", default = 256, min = 1, max = 65536,
     says = "Connections at once, of TCP and of the unix socket each." },
+  { key = "http.logdirs", type = "list", of = "path", default = {},
+    says = "Directories whose files /log/offset may show to whoever may change things; none, and it is off." },
   { key = "http.maxpost", type = "size", default = 2 * MiB, min = KiB, max = 8 * MiB,
     says = "Bytes of one POST /post at most." },
 

@@ -9,6 +9,10 @@ local M = {}
 -- The Go agent never looked at the method, and scripts rely on it.
 local METHODS = "GET HEAD POST"
 
+-- Loaded when somebody asks for them.
+local RARE = { ["/healthz"] = "health", ["/me/config"] = "about", ["/me/items"] = "about", ["/metrics"] = "metrics",
+  ["/tail"] = "tail", ["/log/offset"] = "log" }
+
 local Server = {}
 Server.__index = Server
 
@@ -39,6 +43,9 @@ local function make_router(self, deps)
     require("agent.http." .. routes).register(router, METHODS, deps)
   end
   if deps.plugins then require("agent.http.plugins").register(router, METHODS, deps) end
+  for path, routes in pairs(RARE) do
+    router:lazy(path, function() require("agent.http." .. routes).register(router, deps) end)
+  end
   return router
 end
 
@@ -81,15 +88,27 @@ function M.is_loopback(ip)
   return ip:find("^127%.") ~= nil or ip == "::1"
 end
 
+-- What the routes are handed: what the rooms gave, and what is this room's own.
+local function complete(self, conf, deps)
+  local clock = require("host.clock")
+  local all = { later = later, conf = conf.http, now = clock.mono, wall = clock.wall, started = clock.mono(),
+    counters = function() return self:counters() end }
+  for name, value in pairs(deps) do all[name] = value end
+  all.feed = require("agent.http.feed").new({ now = all.now, later = all.later })
+  if deps.watch then deps.watch(function(...) all.feed:offer(...) end) end
+  return all
+end
+
 --- Listens on conf.agent.listen and conf.agent.socket ("" = not there), by the rules of conf.http, which may
 --- change in place. deps: what the rooms hand in:
 ---   status() → table, namespaces() → array, traffic() → metrics or nil, update(callback), plugins or nil,
----   encode(metrics) → bodies, publish(ns, bodies, done), log, and, for specs, later(fn)
+---   encode(metrics) → bodies, publish(ns, bodies, done), watch(fn): fn(namespaces, bodies, source) is called with
+---   all that is published, schedules(visit) as of the scheduler, configuration() → conf, hostname(), build, run as of
+---   agent.worker.client, log, and, for specs, later(fn)
 --- callback(err, server) once, maybe before start() returns: err is a sentence that names the key.
 function M.start(conf, deps, callback)
   local self = setmetatable({ conf = conf.http, log = deps.log }, Server)
-  local all = { later = later, conf = conf.http }
-  for name, value in pairs(deps) do all[name] = value end
+  local all = complete(self, conf, deps)
   self.access = require("agent.http.access").new(conf.http, { now = require("host.clock").mono })
   self.audit = require("agent.http.audit").new({ log = deps.log, after = timer.after })
   self.access:load(function(bad)

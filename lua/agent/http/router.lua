@@ -20,7 +20,8 @@ end
 ---@param handler fun(request: host.http.request, reply: host.http.reply)
 ---@param right? "read"|"post"|"change" what the caller must be allowed to; default "change"
 function M:route(methods, path, handler, right)
-  local route = self.routes[path] or { methods = {}, allow = {} }
+  local route = self.routes[path]
+  if not route or route.load then route = { methods = {}, allow = {} } end
   for method in (methods:find("GET") and methods .. " HEAD" or methods):gmatch("%S+") do
     local known = route.methods[method]
     assert(not known or method == "HEAD", "two handlers for one method and path")
@@ -32,6 +33,18 @@ function M:route(methods, path, handler, right)
   table.sort(route.allow)
   self.routes[path] = route
   return self
+end
+
+--- A path whose handlers are there once load() has registered them, when it is asked for first.
+function M:lazy(path, load)
+  self.routes[path] = { load = load }
+end
+
+local function find(self, path)
+  local route = self.routes[path]
+  if not route or not route.load then return route end
+  route.load()
+  return self.routes[path]
 end
 
 -- The paths that a wrong one may have meant: misspelt, or below the same first part.
@@ -76,6 +89,12 @@ local function recorded(self, request, reply, who)
     self.audit:note(who, request, status, body)
     return reply:send(status, headers, body)
   end
+  function wrapped.stream(_, status, headers, on_gone)
+    self.audit:note(who, request, status)
+    return reply:stream(status, headers, on_gone)
+  end
+  function wrapped.write(_, bytes) return reply:write(bytes) end
+  function wrapped.finish() return reply:finish() end
   function wrapped.gone() return reply:gone() end
   function wrapped.peer() return reply:peer() end
   return wrapped
@@ -83,7 +102,7 @@ end
 
 --- Gives the request to its handler, or answers 401, 403, 404, 405 or 429.
 function M:handle(request, reply)
-  local route = self.routes[request.path]
+  local route = find(self, request.path)
   local handler = route and route.methods[request.method]
   local right = handler and handler.right or "read"
   if self.access then

@@ -58,9 +58,11 @@ local function address(self, ns)
   return known.topic, known.head
 end
 
---- Publishes metrics under each of the namespaces; what an outbox has no room for is dropped and logged.
-function M:emit(namespaces, metrics)
+--- Publishes metrics under each of the namespaces; what an outbox has no room for is dropped and logged. `source`: the
+--- group that all of them are from, if they are; for self.watch(namespaces, bodies, source), which may be set.
+function M:emit(namespaces, metrics, source)
   local bodies = self:encode(metrics)
+  if self.watch then self.watch(namespaces, bodies, source) end
   for _, ns in ipairs(namespaces) do
     local topic, head = address(self, ns)
     for _, body in ipairs(bodies) do
@@ -87,6 +89,7 @@ end
 --- has all of them, acknowledged or on disk; err.code "full" when one has no room, "timeout" when it takes too long.
 function M:publish(ns, bodies, done)
   if #bodies == 0 then return done() end
+  if self.watch then self.watch({ ns }, bodies) end
   local topic, head = address(self, ns)
   local lane = full(self, #bodies, size_of(bodies, head))
   if lane then

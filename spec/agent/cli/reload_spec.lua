@@ -15,10 +15,10 @@ describe("a reload", function()
     new.agent.listen = "127.0.0.1:2"
     new.agent.intervals = { CPU = 10, MEM = 60 }
     new.log.loglevel = "DEBUG"
-    new.http.logdirs = { "/var/log" }
+    new.http.connections = 7
     local applied, waiting = reload.apply(now, new)
     assert.same({ "agent.intervals", "log.loglevel" }, applied)
-    assert.same({ "agent.listen", "http.logdirs" }, waiting)
+    assert.same({ "agent.listen", "http.connections" }, waiting)
     assert.equal("DEBUG", now.log.loglevel)
     assert.equal("127.0.0.1:1", now.agent.listen)
     assert.equal(60, now.agent.intervals.MEM)

@@ -33,6 +33,22 @@ describe("the router", function()
     assert.same({ 200, 200 }, { ask(r, "HEAD", "/a").status, ask(r, "HEAD", "/b").status })
   end)
 
+  it("loads rare routes when one of them is asked for", function()
+    local loaded, r = 0, router.new()
+    local function load()
+      loaded = loaded + 1
+      r:route("GET", "/a", hello):route("GET", "/b", function(_, reply) return reply:send(200, {}, "b") end)
+    end
+    r:lazy("/a", load)
+    r:lazy("/b", load)
+    assert.equal(404, ask(r, "GET", "/c").status)
+    assert.equal(0, loaded)
+    assert.equal("hello", ask(r, "GET", "/a").body)
+    assert.equal("b", ask(r, "GET", "/b").body)
+    assert.equal(405, ask(r, "PUT", "/b").status)
+    assert.equal(1, loaded)
+  end)
+
   it("names endpoints near to a wrong path, below the contract's text", function()
     local r = router.new():route("GET", "/me/ns", hello):route("GET", "/me/status", hello):route("GET", "/post", hello)
     assert.equal("404 page not found\nnear: /me/status /me/ns\n", ask(r, "GET", "/me/statsu").body)
