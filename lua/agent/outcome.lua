@@ -10,6 +10,9 @@ local USAGE = {
   { "output_bytes", "agent.plugin.output_bytes" },
 }
 
+-- Metrics that are published, and with that encoded, in one turn of the loop: some milliseconds.
+local SLICE = 500
+
 local MEANING = { "failed", "timed out", "output refused" }
 
 local function is_sec(project)
@@ -45,9 +48,23 @@ function M.target(ns, project)
 end
 
 --- options: emit(namespaces, metrics), as of agent.publish; exception: the namespace that failures go to,
---- "" for none (conf agent.exceptionns); log.
+--- "" for none (conf agent.exceptionns); log; later(fn): calls fn in another turn of the loop, without it
+--- everything is published at once.
 function M.new(options)
-  return setmetatable({ emit = options.emit, exception = options.exception or "", log = options.log }, M)
+  return setmetatable({ emit = options.emit, exception = options.exception or "", log = options.log,
+    later = options.later }, M)
+end
+
+-- In one emit, unless that would keep the loop busy for long.
+local function publish(self, ns, list)
+  if #list <= SLICE or not self.later then return self.emit({ ns }, list) end
+  local from = 1
+  local function publish_on()
+    self.emit({ ns }, { unpack(list, from, math.min(from + SLICE - 1, #list)) })
+    from = from + SLICE
+    if from <= #list then self.later(publish_on) end
+  end
+  return publish_on()
 end
 
 -- What the program measured, under its full name; everything else is kept as it is.
@@ -89,14 +106,14 @@ function M:report(run)
   local list = named(run)
   local target, why = M.target(run.ns, run.project)
   if target ~= run.ns then
-    if target and #list > 0 then self.emit({ target }, list) end
+    if target and #list > 0 then publish(self, target, list) end
     if not target and #list > 0 then
       self.log.warning(run.kind, "metrics dropped", { ns = run.ns, name = run.name, reason = why })
     end
     list = {}
   end
   append_about_run(list, run)
-  self.emit({ run.ns }, list)
+  publish(self, run.ns, list)
   if run.status ~= 0 then report_failure(self, run) end
 end
 

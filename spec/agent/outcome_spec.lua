@@ -2,10 +2,10 @@
 
 local outcome = require("agent.outcome")
 
-local function fixture(exception)
+local function fixture(exception, later)
   local emitted, warnings = {}, {}
   local made = outcome.new({
-    exception = exception or "exception.monitor.loda",
+    exception = exception or "exception.monitor.loda", later = later,
     emit = function(namespaces, metrics)
       emitted[#emitted + 1] = { ns = table.concat(namespaces, ","), metrics = metrics }
     end,
@@ -131,6 +131,23 @@ describe("a run", function()
       { ns = "exception.monitor.loda",
         metrics = { { name = "goplugin.result", value = 1, tags = { ns = "front.shop.loda", name = "http_check" } } } },
     }, emitted)
+  end)
+
+  it("with very many metrics publishes them in several turns of the loop, each once", function()
+    local waiting = {}
+    local made, emitted = fixture(nil, function(fn) waiting[#waiting + 1] = fn end)
+    local r = run()
+    for i = 1, 1200 do r.metrics[i] = { name = "m" .. i, value = i } end
+    made:report(r)
+    assert.equal(1, #emitted)
+    while #waiting > 0 do table.remove(waiting)() end
+    local values = {}
+    for _, one in ipairs(emitted) do
+      assert.is_true(#one.metrics <= 500)
+      for _, metric in ipairs(one.metrics) do values[#values + 1] = metric.value end
+    end
+    assert.equal(1201, #values)
+    for i = 1, 1200 do assert.equal(i, values[i]) end
   end)
 
   it("that failed stays out of an exception namespace that isn't configured", function()

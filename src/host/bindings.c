@@ -11,6 +11,7 @@ int luaopen_host_channel(lua_State *L);
 int luaopen_host_clock(lua_State *L);
 int luaopen_host_exec(lua_State *L);
 int luaopen_host_fs(lua_State *L);
+int luaopen_host_guard(lua_State *L);
 int luaopen_host_hash(lua_State *L);
 int luaopen_host_http(lua_State *L);
 int luaopen_host_http_client(lua_State *L);
@@ -31,6 +32,7 @@ static const luaL_Reg bindings[] = {
     {"host.clock", luaopen_host_clock},
     {"host.exec", luaopen_host_exec},
     {"host.fs", luaopen_host_fs},
+    {"host.guard", luaopen_host_guard},
     {"host.hash", luaopen_host_hash},
     {"host.http", luaopen_host_http},
     {"host.http_client", luaopen_host_http_client},

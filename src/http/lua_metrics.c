@@ -6,10 +6,15 @@
 
 #define READER "host.metrics.reader"
 
-static const char prefix[] = "RUN.";
+/* Where a reader's environment keeps what must live as long as it does. */
+enum { BODY = 1, REFUSE = 2 };
+
+enum { PREFIX_MAX = 64 };
 
 struct reader {
     struct metrics_reader core;
+    char prefix[PREFIX_MAX]; /* of names */
+    size_t prefix_len;
     char *scratch; /* owned: for strings without their escapes */
     size_t scratch_size;
 };
@@ -42,9 +47,9 @@ static void push_text(lua_State *L, struct reader *r, struct metrics_text text) 
 
 /* Pushes the full name, or nothing: false where it isn't one. */
 static bool push_name(lua_State *L, struct reader *r, struct metrics_text name) {
-    size_t before = sizeof prefix - 1;
+    size_t before = r->prefix_len;
     char *to = scratch(L, r, before + name.len);
-    memcpy(to, prefix, before);
+    memcpy(to, r->prefix, before);
     size_t len = metrics_unescape(name, to + before);
     if (!metrics_name_valid(to + before, len)) {
         return false;
@@ -107,6 +112,21 @@ static int refuse(lua_State *L, const char *why, bool about_entry, size_t index,
     return 3;
 }
 
+/* Tells options.refuse of an entry that is passed over. */
+static void tell(lua_State *L, struct reader *r, struct metrics_text name, const char *why) {
+    lua_getfenv(L, 1);
+    lua_rawgeti(L, -1, REFUSE);
+    lua_pushinteger(L, (lua_Integer)r->core.index - 1);
+    if (name.len) {
+        push_text(L, r, name);
+    } else {
+        lua_pushnil(L);
+    }
+    lua_pushstring(L, why);
+    lua_call(L, 3, 0);
+    lua_pop(L, 1);
+}
+
 static int reader_read(lua_State *L) {
     struct reader *r = check_reader(L);
     luaL_checktype(L, 2, LUA_TTABLE);
@@ -122,7 +142,15 @@ static int reader_read(lua_State *L) {
         if (event == METRICS_END) {
             break;
         }
+        if (event == METRICS_REFUSED) {
+            tell(L, r, e.name, r->core.refused);
+            continue;
+        }
         if (!push_metric(L, r, &e)) {
+            if (r->core.lenient) {
+                tell(L, r, e.name, "invalid name, just 0-9 a-z A-Z - _ . are allowed");
+                continue;
+            }
             return refuse(L, "invalid name", true, r->core.index - 1, "ENAME");
         }
         lua_rawseti(L, 2, ++count);
@@ -139,17 +167,39 @@ static int reader_gc(lua_State *L) {
     return 0;
 }
 
+/* Leaves the options' prefix and refuse, or nil for each that isn't there, at indexes 3 and 4. */
+static void check_options(lua_State *L) {
+    if (lua_isnoneornil(L, 2)) {
+        lua_settop(L, 1);
+        lua_newtable(L);
+    }
+    luaL_checktype(L, 2, LUA_TTABLE);
+    lua_settop(L, 2);
+    lua_getfield(L, 2, "prefix");
+    lua_getfield(L, 2, "refuse");
+    luaL_argcheck(L, lua_isnil(L, 3) || lua_type(L, 3) == LUA_TSTRING, 2, "prefix: a string");
+    luaL_argcheck(L, lua_objlen(L, 3) <= PREFIX_MAX, 2, "prefix: too long");
+    luaL_argcheck(L, lua_isnil(L, 4) || lua_isfunction(L, 4), 2, "refuse: a function");
+}
+
 static int open_reader(lua_State *L) {
     size_t len = 0;
     const char *body = luaL_checklstring(L, 1, &len);
+    check_options(L);
     struct reader *r = lua_newuserdata(L, sizeof *r);
     *r = (struct reader){0};
     metrics_open(&r->core, body, len);
+    r->core.lenient = !lua_isnil(L, 4);
+    const char *prefix = lua_isnil(L, 3) ? "RUN." : lua_tolstring(L, 3, NULL);
+    r->prefix_len = lua_isnil(L, 3) ? strlen(prefix) : lua_objlen(L, 3);
+    memcpy(r->prefix, prefix, r->prefix_len);
     luaL_getmetatable(L, READER);
     lua_setmetatable(L, -2);
-    lua_createtable(L, 1, 0); /* keeps the body alive as long as its reader */
+    lua_createtable(L, 2, 0);
     lua_pushvalue(L, 1);
-    lua_rawseti(L, -2, 1);
+    lua_rawseti(L, -2, BODY);
+    lua_pushvalue(L, 4);
+    lua_rawseti(L, -2, REFUSE);
     lua_setfenv(L, -2);
     return 1;
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { DEPTH_MAX = 32, EXACT_DIGITS = 15 };
+enum { DEPTH_MAX = 32, EXACT_DIGITS = 15, LENIENT_TAGS_MAX = 256 };
 
 void metrics_open(struct metrics_reader *r, const char *bytes, size_t len) {
     *r = (struct metrics_reader){.bytes = bytes, .len = len};
@@ -174,7 +174,7 @@ static bool read_number(struct metrics_reader *r, double *value) {
         return false;
     }
     *value = value_of(&n);
-    return isfinite(*value) || bad(r, "number out of range");
+    return isfinite(*value) || r->skipping || bad(r, "number out of range");
 }
 
 /* As the Go agent: an integer literal; 1.6e9, 1600000000.0 and "1600000000" are none. */
@@ -355,6 +355,40 @@ static bool read_entry(struct metrics_reader *r, struct metrics_entry *e) {
     return (e->kind != METRICS_NONE && e->kind != METRICS_NULL) || bad(r, "without a value");
 }
 
+/* What is no error of the format, but would cost the point, or the loop's time, later on. */
+static bool is_usable(struct metrics_reader *r, const struct metrics_entry *e) {
+    struct metrics_text key;
+    struct metrics_text value;
+    size_t tags = 0;
+    if (!e->name.len) {
+        return bad(r, "without a name");
+    }
+    for (size_t at = e->tags; metrics_next_tag(r, &at, &key, &value);) {
+        if (!key.len || !value.len) {
+            return bad(r, "an empty tag");
+        }
+        if (++tags > LENIENT_TAGS_MAX) {
+            return bad(r, "more than 256 tags");
+        }
+    }
+    return true;
+}
+
+/* An entry, or what stands in its place: passed over where it is JSON. */
+static enum metrics_event read_leniently(struct metrics_reader *r, struct metrics_entry *e) {
+    size_t from = r->at;
+    if (read_entry(r, e) && is_usable(r, e)) {
+        return METRICS_ENTRY;
+    }
+    r->refused = r->why;
+    r->why = NULL;
+    r->at = from;
+    r->skipping = true;
+    bool skipped = skip_value(r);
+    r->skipping = false;
+    return skipped ? METRICS_REFUSED : METRICS_BAD;
+}
+
 /* Before the first entry: is there an array, and something in it? */
 static enum metrics_event begin(struct metrics_reader *r) {
     if (peek(r) == 'n' && take_word(r, "null")) {
@@ -380,15 +414,23 @@ enum metrics_event metrics_next(struct metrics_reader *r, struct metrics_entry *
         bad(r, "a comma or ] was expected");
         event = METRICS_BAD;
     }
+    if (event == METRICS_END && r->lenient) {
+        peek(r);
+        event = r->at < r->len && !bad(r, "text behind the array") ? METRICS_BAD : event;
+    }
     r->ended = event == METRICS_END;
     if (event != METRICS_ENTRY) {
         return event;
     }
     r->about_entry = true;
-    if (!read_entry(r, entry)) {
-        return METRICS_BAD;
+    if (r->lenient) {
+        event = read_leniently(r, entry);
+    } else if (!read_entry(r, entry)) {
+        event = METRICS_BAD;
     }
-    r->about_entry = false;
-    r->index++;
-    return METRICS_ENTRY;
+    if (event != METRICS_BAD) {
+        r->about_entry = false;
+        r->index++;
+    }
+    return event;
 }

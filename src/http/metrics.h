@@ -1,6 +1,10 @@
 /* The body of POST /post: a JSON array of metrics, read entry by entry, so that a large body can be
  * read over several turns of the loop. Strict about types; keys are matched without regard to case,
  * the last one of a repeated key counts, unknown keys are passed over, bytes behind the array too.
+ *
+ * Set `lenient` after metrics_open() for the output of plugins: an entry that can't be used is told
+ * as METRICS_REFUSED and reading goes on, as long as it is JSON; bytes behind the array are an
+ * error.
  */
 #ifndef AGENT_HTTP_METRICS_H
 #define AGENT_HTTP_METRICS_H
@@ -29,7 +33,7 @@ struct metrics_entry {
     size_t tags; /* where in the body its tags begin, 0 without any: for metrics_next_tag() */
 };
 
-enum metrics_event { METRICS_ENTRY, METRICS_END, METRICS_BAD };
+enum metrics_event { METRICS_ENTRY, METRICS_END, METRICS_BAD, METRICS_REFUSED };
 
 struct metrics_reader {
     const char *bytes; /* the caller's; a NUL must follow the last one */
@@ -39,6 +43,9 @@ struct metrics_reader {
     const char *why;  /* after METRICS_BAD: a constant sentence */
     bool about_entry; /* after METRICS_BAD: whether it is about the entry at `index` */
     bool ended;
+    bool lenient;        /* the caller's to set */
+    bool skipping;       /* a refused entry's values need only be JSON */
+    const char *refused; /* after METRICS_REFUSED: why the entry at `index` - 1 can't be used */
 };
 
 void metrics_open(struct metrics_reader *r, const char *bytes, size_t len);

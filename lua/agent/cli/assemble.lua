@@ -29,6 +29,37 @@ local function make_source(conf)
   return { fetch = function(_, callback) callback(err) end, watch = function() end }
 end
 
+local function make_outcome(self)
+  self.outcome = self.outcome or require("agent.outcome").new({
+    emit = function(namespaces, metrics) self.publisher:emit(namespaces, metrics) end,
+    exception = self.conf.agent.exceptionns, log = log,
+  })
+  return self.outcome
+end
+
+local function make_builtins(self)
+  return require("agent.builtin").new({
+    conf = self.conf, scheduler = self.scheduler, run = require("agent.worker.client").run,
+    outcome = make_outcome(self), namespaces = function() return self.registry:namespaces() end, now = clock.mono,
+    after = timer.after, log = log, directories = require("agent.builtin.home").directories(self.conf),
+    user = uv.getuid() == 0 and self.conf.builtin.user or nil,
+  })
+end
+
+-- Nothing of this room is loaded as long as nobody wants a builtin function.
+local function apply_builtins(self, records)
+  local wanted = self.builtins or next(self.conf.builtins)
+  for i = 1, wanted and 0 or #records do
+    if records[i].type == "BUILTIN" then
+      wanted = true
+      break
+    end
+  end
+  if not wanted then return end
+  self.builtins = self.builtins or make_builtins(self)
+  self.builtins:apply(records)
+end
+
 local function make_registry(self)
   local conf = self.conf.agent
   local remote = not conf.registryaddr:find("^file:") and conf.registryaddr ~= ""
@@ -36,7 +67,10 @@ local function make_registry(self)
   return require("agent.registry").new({
     source = self.source, now = clock.mono, wall = clock.wall, log = log,
     cache = remote and require("agent.registry.cache").new(conf.statedir .. "/registry.json") or nil,
-    apply = function(records) self.collection:apply(records) end,
+    apply = function(records)
+      self.collection:apply(records)
+      apply_builtins(self, records)
+    end,
     later = function(fn) timer.after(0.001, fn) end,
   })
 end
@@ -85,11 +119,22 @@ function M.new(conf)
   return self
 end
 
---- Asks the registry anew and applies what it says; callback(err, change) as of registry:update().
+--- Looks for changed builtin functions, asks the registry anew and applies what it says; callback(err, change) as of
+--- registry:update(), with builtins = what changed there.
 function M:update(callback)
-  self.registry:update(function(err, change)
-    if not err and self.cycle then self.cycle:updated() end
-    callback(err, change)
+  local functions
+  local function ask()
+    self.registry:update(function(err, change)
+      if not err and self.cycle then self.cycle:updated() end
+      if change then change.builtins = functions end
+      callback(err, change)
+    end)
+  end
+  if not self.builtins then return ask() end
+  self.builtins:apply()
+  self.builtins:reload(function(_, changed)
+    functions = changed
+    ask()
   end)
 end
 
@@ -113,6 +158,7 @@ function M:status()
   status.hostname, status.pid = hostname(), uv.os_getpid()
   status.uptime = math.floor(clock.mono() - self.started)
   status.errors, status.stall_ms = host.errors(), self.longest_stall
+  status.builtins = self.builtins and self.builtins:status()
   status.schedules, status.registry = schedules(self), self.registry:status()
   return status
 end
@@ -164,7 +210,9 @@ end
 -- The system groups run without a registry too; they don't wait for it any longer than this.
 local function start_groups_anyway(self)
   timer.after(FIRST_ANSWER_SECONDS, function()
-    if not self.registry.applied then self.collection:apply({}) end
+    if self.registry.applied then return end
+    self.collection:apply({})
+    apply_builtins(self, {})
   end)
 end
 
@@ -204,6 +252,7 @@ function M:stop(seconds, callback)
   self.scheduler:stop()
   if self.server then self.server:close() end
   if self.cycle then self.cycle:stop() end
+  if self.builtins then self.builtins:close() end
   if self.source.close then self.source:close() end
   self.publisher:close(seconds, function(left)
     if left > 0 then

@@ -8,7 +8,7 @@ local M = {}
 local reloadable = { ["agent.intervals"] = true, ["agent.mininterval"] = true, ["agent.autoenable"] = true,
   ["http.group"] = true, ["http.hosts"] = true, ["http.logdirs"] = true, ["http.loopback"] = true,
   ["http.maxpost"] = true, ["http.post"] = true, ["http.tokenfile"] = true }
-local sections = { log = true, plugins = true }
+local sections = { builtins = true, log = true, plugins = true }
 
 --- The keys, as "section.key", whose values differ in two complete configurations; sorted.
 function M.changed(old, new)

@@ -245,6 +245,34 @@ M.outputs = {
   wants = function() return "a list of tables, each with keys of `output`" end,
 }
 
+-- name = { interval =, ns = one or a list, run = name of the function, timeout =, params = table }
+local function read_builtin(one)
+  if type(one) ~= "table" then return nil end
+  local interval = one.interval and with_unit(one.interval, durations)
+  local timeout = one.timeout and with_unit(one.timeout, durations)
+  if one.interval and not interval or one.timeout and not timeout then return nil end
+  for _, ns in ipairs(type(one.ns) == "table" and one.ns or { one.ns }) do
+    if not require("agent.namespace").valid(ns) then return nil end
+  end
+  if one.run ~= nil and type(one.run) ~= "string" then return nil end
+  if one.params ~= nil and type(one.params) ~= "table" then return nil end
+  return { interval = interval, timeout = timeout, ns = one.ns, run = one.run, params = one.params }
+end
+
+M.builtins = {
+  wants = function() return "a table of NAME = { interval, ns, run, timeout, params }" end,
+  read = function(value)
+    if type(value) ~= "table" then return nil end
+    local read = {}
+    for name, one in pairs(value) do
+      if type(name) ~= "string" or not name:find("^%w[%w._-]*$") then return nil end
+      read[name] = read_builtin(one)
+      if not read[name] then return nil end
+    end
+    return read
+  end,
+}
+
 M.table = {
   wants = function() return "a table" end,
   read = function(value) return type(value) == "table" and value or nil end,

@@ -12,6 +12,7 @@ local function diff_text(err, change)
   for _, name in ipairs({ "added", "changed", "removed", "refused", "errors", "applied", "restart" }) do
     diff[name] = json.list(change[name] or {})
   end
+  diff.builtins = change.builtins
   return json.encode(diff)
 end
 

@@ -106,14 +106,26 @@ local function switch(place, staging, name)
   error({ code = "failed", message = why }, 0)
 end
 
+-- Without history where the server has that way.
+local function fetch_refs(repository, remote, chosen)
+  local shallow = chosen.shallow and not remote.url:find("^file:")
+  local ok, why, code = repository:fetch(chosen.specs, shallow)
+  if not ok and shallow and why:find("shallow", 1, true) then
+    need(repository:connect(remote))
+    ok, why, code = repository:fetch(chosen.specs, false)
+  end
+  need(ok, why, code)
+end
+
 -- Gets the wanted commit into a repository below `staging`; nil when it is `current`.
 local function get(job, staging, current, secrets)
   set_up(job, staging)
   local repository = need(git.create(staging .. "/repository"))
-  need(repository:connect(connection(job, secrets)))
+  local remote = connection(job, secrets)
+  need(repository:connect(remote))
   local chosen = need(refs.choose(need(repository:refs()), job.ref))
   if is_current(current, chosen) then return nil end
-  need(repository:fetch(chosen.specs, chosen.shallow and not job.url:find("^file:")))
+  fetch_refs(repository, remote, chosen)
   local commit, why, code = repository:commit(chosen.find)
   if not commit and code == "not_found" and job.ref then why = "no branch, tag or commit " .. job.ref end
   need(commit, why, code)

@@ -86,16 +86,24 @@ local function plugin(item)
   return require("agent.registry.plugin_item").complete({ name = name }, item, text_of)
 end
 
-local types = { PORT = port, PROC = proc, PLUGIN = plugin, CPU = group, DISK = group, MEM = group, NET = group,
-  FS = group, TIME = group, KERNEL = group, DEV = group, COREDUMP = group }
+-- GOPLUGIN, BUILTIN, LUA and LOG.
+local function builtin(item)
+  local record, why = common(item)
+  if not record then return nil, why end
+  return require("agent.registry.builtin_item").complete(record, item, text_of)
+end
 
--- Types that are known and not run by the agent (alarm-adapter runs API), or not yet.
-local passed_over = { API = true, HEALTH = true, PS = true, LOG = true, GOPLUGIN = true, BUILTIN = true,
-  LUA = true }
+local types = { PORT = port, PROC = proc, PLUGIN = plugin, GOPLUGIN = builtin, BUILTIN = builtin, LUA = builtin,
+  LOG = builtin, CPU = group, DISK = group, MEM = group, NET = group, FS = group, TIME = group, KERNEL = group,
+  DEV = group, COREDUMP = group }
+
+-- Types that are known and not run by the agent (alarm-adapter runs API).
+local passed_over = { API = true, HEALTH = true, PS = true }
 
 --- Makes the record of one item. Returns it, nil and the reason of a refusal, or nothing at all for items
 --- that are not the agent's business. Records: type, name, interval (seconds; nil = not said; PORT and PROC 60),
---- PORT: port, timeout (seconds); PROC: path, cmdline (plain substring or nil); PLUGIN: see plugin_item.lua.
+--- PORT: port, timeout (seconds); PROC: path, cmdline (plain substring or nil); PLUGIN: see plugin_item.lua; BUILTIN
+--- (also of items GOPLUGIN, LUA, LOG): see builtin_item.lua.
 ---@param item any
 ---@return table? record
 ---@return string? reason
@@ -109,7 +117,7 @@ function M.normalise(item)
     return nil, ("measurement_type: %q is not known"):format(kind)
   end
   local record, why = make(item)
-  if record then record.type = kind end
+  if record then record.type = record.type or kind end
   return record, why
 end
 

@@ -26,7 +26,7 @@ end
 local function limits_with(own)
   local limits = {}
   for name, value in pairs(LIMITS) do limits[name] = value end
-  for name, value in pairs(own or {}) do limits[name] = value end
+  for name, value in pairs(own or {}) do limits[name] = value or nil end
   return limits
 end
 
@@ -62,7 +62,7 @@ local function how_it_ended(name, answer, result)
     or result.signal ~= 0 and ("killed by signal %d"):format(result.signal)
     or ("ended with status %d without a result"):format(result.code)
   local said = last_line(result.stderr)
-  return failure("crashed", name, said and why .. ": " .. said or why)
+  return failure("crashed", name, said and why .. ": " .. said or why, { stderr = result.stderr })
 end
 
 local function take_frame(answer, frame, on_item)
@@ -94,10 +94,12 @@ function Handle:end_send() self.child:end_send() end
 
 --- Runs the worker `name` with `request` (any plain value). Does not block.
 --- options: deadline_ms (10000; 0: long-lived), limits (see host.exec; over 512 MiB of address space and
----   10 s of CPU), on_item(value) for each value that it emits, on_gone() after a stuck worker has ended.
+---   10 s of CPU, false: no such limit), user (see host.exec), on_item(value) for each value that it emits,
+---   on_gone() after a stuck worker has ended.
 --- callback(err, result), once, after the worker's end. err.code: "timeout" (err.stuck: KILL did not end
----   it), "crashed", "failed" (the module raised: err.traceback, err.detail = what it raised, if a table),
----   "spawn" (it could not be started; where that shows at once, run returns nil, and has called back already).
+---   it), "crashed" (err.stderr: what it said), "failed" (the module raised: err.traceback, err.detail = what
+---   it raised, if a table), "spawn" (it could not be started; where that shows at once, run returns nil, and
+---   has called back already).
 ---@return agent.worker.handle|nil
 function M.run(name, request, options, callback)
   assert(type(name) == "string" and name:find("^[a-z_]+$"), "a worker's name is lower case letters")
@@ -112,6 +114,7 @@ function M.run(name, request, options, callback)
     grace_ms = GRACE_MS,
     max_output = MAX_STDERR,
     limits = limits_with(options.limits),
+    user = options.user,
     on_frame = function(frame) take_frame(answer, frame, options.on_item) end,
     on_gone = options.on_gone,
   }, function(result)
