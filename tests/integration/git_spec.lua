@@ -13,7 +13,7 @@ local NS = "web.shop.loda"
 local HELLO = { ["plugin.sh"] = "#!/bin/bash\necho [1]\n" }
 
 describe("a plugin's checkout", function()
-  local folder, checkout, hello, first
+  local folder, checkout, hello, first, daemon
 
   before_each(function()
     folder = program.folder()
@@ -23,6 +23,7 @@ describe("a plugin's checkout", function()
     checkout = git.checkout(folder)
   end)
   after_each(function()
+    if daemon then daemon = daemon.stop() end
     checkout:idle()
     program.remove(folder)
   end)
@@ -207,7 +208,7 @@ describe("a plugin's checkout", function()
     local past = git.repository(folder, "ops/past")
     past:commit(HELLO, "head -c 2000000 /dev/urandom >noise")
     local gone = past:commit({}, "git rm -q noise") -- a pinned commit comes with its history
-    local daemon = git.daemon(folder)
+    daemon = git.daemon(folder)
     checkout = git.checkout(folder, { git = ("git://127.0.0.1:%d/%%s.git"):format(daemon.port) })
     for name, why in pairs({ many = "gitmaxfiles", large = "gitmaxsize", past = "gitmaxsize" }) do
       local tree, err = checkout:ensure(git.record(NS, name, { ref = name == "past" and gone or nil }))
@@ -215,7 +216,6 @@ describe("a plugin's checkout", function()
       assert.equal("too_big", err.code)
       assert.matches(why, err.message)
     end
-    daemon.stop()
     assert.equal("", git.list(real(".staging")))
   end)
 
@@ -251,14 +251,13 @@ describe("a plugin's checkout", function()
   end)
 
   it("comes over git's own protocol too", function()
-    local daemon = git.daemon(folder)
+    daemon = git.daemon(folder)
     checkout = git.checkout(folder, { git = ("git://git@127.0.0.1:%d/%%s.git"):format(daemon.port) })
     assert.equal(first, checkout:ensure(git.record(NS, "hello")).commit)
     local second = hello:commit({ news = "1" })
     assert.equal(second, checkout:update(git.record(NS, "hello")).commit)
     local _, err = checkout:ensure(git.record(NS, "missing"))
     assert.matches("^git://127.0.0.1:%d+/ops/missing.git: ", err.message)
-    daemon.stop()
   end)
 
   it("of one name in two namespaces is two, and may be asked for by many at once", function()
