@@ -1,5 +1,5 @@
-/* Whatever is posted: reading ends, stays inside the body, and what was accepted can be read out.
- */
+/* Whatever is posted, or printed by a plugin: reading ends, stays inside the body, and what was
+ * accepted can be read out. */
 #include <assert.h>
 #include <math.h>
 #include <stdint.h>
@@ -32,10 +32,7 @@ static void check_entry(const struct metrics_reader *r, const struct metrics_ent
     }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    char *body = malloc(size + 1);
-    memcpy(body, data, size);
-    body[size] = 0;
+static void read_strictly(const char *body, size_t size) {
     struct metrics_reader r;
     struct metrics_entry e;
     metrics_open(&r, body, size);
@@ -45,6 +42,35 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     }
     assert((event == METRICS_BAD) == (r.why != NULL));
     assert(r.at <= size && metrics_next(&r, &e) == event);
+}
+
+static void read_leniently(const char *body, size_t size) {
+    struct metrics_reader r;
+    struct metrics_entry e;
+    size_t entries = 0;
+    metrics_open(&r, body, size);
+    r.lenient = true;
+    enum metrics_event event;
+    while ((event = metrics_next(&r, &e)) == METRICS_ENTRY || event == METRICS_REFUSED) {
+        assert(r.index == ++entries && !r.why && entries <= size);
+        if (event == METRICS_ENTRY) {
+            check_entry(&r, &e);
+            assert(e.name.len);
+        } else {
+            assert(r.refused);
+            check_text(body, size, e.name);
+        }
+    }
+    assert((event == METRICS_BAD) == (r.why != NULL));
+    assert(r.at <= size && (event == METRICS_BAD || r.at == size) && metrics_next(&r, &e) == event);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    char *body = malloc(size + 1);
+    memcpy(body, data, size);
+    body[size] = 0;
+    read_strictly(body, size);
+    read_leniently(body, size);
     free(body);
     return 0;
 }
