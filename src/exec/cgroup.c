@@ -17,6 +17,7 @@
 
 enum {
     SMALL_FILE = 512,
+    ID_MAX = 64,
     KILL_ROUNDS = 20, /* without cgroup.kill: who forks meanwhile is met in the next */
     END_WAIT_MS = 200,
     DEPTH_MAX = 6,
@@ -45,7 +46,7 @@ static bool mounted_here(const char *line, const char *path, char dir[CGROUP_PAT
         return false;
     }
     int n = snprintf(dir, CGROUP_PATH, "%s%s", point, rest);
-    return n > 0 && n < CGROUP_PATH - 2 * CGROUP_NAME; /* room for what is made below */
+    return n > 0 && n < CGROUP_PATH - ID_MAX; /* room for /agent/PID.START */
 }
 
 const char *cgroup_locate(const char *self, const char *mountinfo, char dir[CGROUP_PATH]) {
@@ -238,7 +239,7 @@ static void remove_leftover(int at, const char *name, int depth) {
 
 static bool open_below(struct cgroup_tree *t, int ours, const char *path) {
     struct family_stat self;
-    char id[64];
+    char id[ID_MAX - 8];
     make_way(ours);
     int all = make_dir(ours, "agent");
     if (all < 0 || !family_read_stat(getpid(), &self)) {

@@ -10,16 +10,28 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "util/clock.h"
+
+/* Numbers with a blank behind each; one may be cut between two reads. Few large reads: the kernel
+ * may leave somebody out between two of them when others end. */
 static int children_of_task(const char *path, pid_t *children, int max) {
-    FILE *file = fopen(path, "re");
+    char text[4096];
     int n = 0;
-    if (!file) {
-        return 0;
+    pid_t pid = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    for (ssize_t got; fd >= 0 && n < max && (got = read(fd, text, sizeof text)) > 0;) {
+        for (ssize_t i = 0; i < got && n < max; i++) {
+            if (text[i] >= '0' && text[i] <= '9') {
+                pid = pid * 10 + (text[i] - '0');
+            } else if (pid > 0) {
+                children[n++] = pid;
+                pid = 0;
+            }
+        }
     }
-    while (n < max && fscanf(file, "%d", &children[n]) == 1) {
-        n++;
+    if (fd >= 0) {
+        close(fd);
     }
-    fclose(file);
     return n;
 }
 
@@ -88,7 +100,8 @@ void family_signal(pid_t pid, int sig) {
     }
     pid_t *all = malloc(FAMILY_MAX * sizeof *all);
     int n = all ? family_children(pid, all, FAMILY_MAX) : 0;
-    for (int i = 0; i < n; i++) {
+    uint64_t until = clock_mono_ns() + FAMILY_MS * 1000000ULL;
+    for (int i = 0; i < n && clock_mono_ns() < until; i++) {
         n += family_children(all[i], all + n, FAMILY_MAX - n);
     }
     kill(pid, sig);

@@ -7,7 +7,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { FAMILY_MAX = 1024 }; /* of one generation walk: a fork bomb must not keep us busy for ever */
+/* Of one walk, which is over too when it took so long: a fork bomb must not keep us busy for ever.
+ */
+enum { FAMILY_MAX = 1024, FAMILY_MS = 5 };
 
 struct family_stat {
     char state; /* 'Z': only waits to be reaped */
@@ -29,7 +31,8 @@ bool family_read_stat(pid_t pid, struct family_stat *st);
 /* The same for text that was read already: a program's name may hold blanks and parentheses. */
 bool family_parse_stat(const char *text, struct family_stat *st);
 
-/* Sends `sig` to `pid`, to the group that it leads, and to all that descend from it. */
+/* Sends `sig` to `pid`, to the group that it leads, and to all that descend from it. Who is missed
+ * in a large family becomes an orphan. */
 void family_signal(pid_t pid, int sig);
 
 /* Now, as family_stat.start counts it. */

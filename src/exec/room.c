@@ -8,8 +8,13 @@
 
 #include "exec/family.h"
 #include "exec/pen.h"
+#include "util/clock.h"
 
-enum { FIRST_PAUSE_MS = 20, LONGEST_PAUSE_MS = 2000, STRAYS_MAX = 256 };
+enum { FIRST_PAUSE_MS = 20, LONGEST_PAUSE_MS = 2000, STRAYS_MAX = 512, BUSY_MS = 5 };
+
+/* The kernel may leave out some of many children that come and go, even all: it is over when so
+ * many sweeps in a row saw none. */
+enum { CALM_SWEEPS = 3 };
 
 static void sweep_again(uv_timer_t *timer) {
     room_sweep(timer->data);
@@ -112,20 +117,33 @@ static bool settle_orphan(const struct exec_room *room, pid_t pid) {
     return true;
 }
 
-void room_sweep(struct exec_room *room) {
+/* How many are left. Stops when it took too long: a fork bomb leaves hundreds. */
+static int sweep_some(const struct exec_room *room, bool *complete) {
     pid_t children[STRAYS_MAX];
-    int n = family_adopted(children, STRAYS_MAX);
-    int left = 0;
+    int n = family_adopted(children, STRAYS_MAX), left = 0;
+    uint64_t began = clock_mono_ns();
+    *complete = true;
     for (int i = 0; i < n; i++) {
+        if (clock_mono_ns() - began > BUSY_MS * 1000000ULL) {
+            *complete = false;
+            return left + n - i;
+        }
         left += settle_orphan(room, children[i]);
     }
-    if (left == 0) {
+    return left;
+}
+
+void room_sweep(struct exec_room *room) {
+    bool complete = true;
+    int left = sweep_some(room, &complete);
+    room->calm = left == 0 ? room->calm + 1 : 0;
+    if (left == 0 && (room->sweeps == 0 || room->calm == CALM_SWEEPS)) {
         room->sweeps = 0;
         uv_timer_stop(&room->sweep_timer);
         return;
     }
     unsigned shift = room->sweeps < 7 ? room->sweeps++ : 7;
     uint64_t pause = (uint64_t)FIRST_PAUSE_MS << shift;
-    uv_timer_start(&room->sweep_timer, sweep_again,
-                   pause < LONGEST_PAUSE_MS ? pause : LONGEST_PAUSE_MS, 0);
+    pause = pause < LONGEST_PAUSE_MS ? pause : LONGEST_PAUSE_MS;
+    uv_timer_start(&room->sweep_timer, sweep_again, complete ? pause : BUSY_MS, 0);
 }

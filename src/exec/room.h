@@ -25,6 +25,7 @@ struct exec_room {
     atomic_int users; /* the timer and the starter, whose threads may stay for long */
     uv_timer_t sweep_timer;
     unsigned sweeps; /* in a row, for the pause between them */
+    unsigned calm;   /* the last of them that saw nobody */
     struct room_member *first;
     struct starter *starter;
     struct cgroup_tree cgroups;
