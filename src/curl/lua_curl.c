@@ -1,6 +1,7 @@
 /* The module `curl`: a shared object of its own, which only workers load. */
 #include <lauxlib.h>
 
+#include "curl/lua_multi.h"
 #include "curl/session.h"
 
 #define SESSION "curl.session"
@@ -127,7 +128,8 @@ static int close_session(lua_State *L) {
 static const luaL_Reg methods[] = {
     {"add", add}, {"close", close_session}, {"next", next_result}, {NULL, NULL}};
 
-static const luaL_Reg functions[] = {{"open", open_session}, {NULL, NULL}};
+static const luaL_Reg functions[] = {
+    {"multi", curl_open_multi}, {"open", open_session}, {NULL, NULL}};
 
 __attribute__((visibility("default"))) int luaopen_curl(lua_State *L);
 int luaopen_curl(lua_State *L) {
@@ -136,6 +138,8 @@ int luaopen_curl(lua_State *L) {
     lua_setfield(L, -2, "__gc");
     luaL_newlib(L, methods);
     lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
+    curl_register_multi(L);
     luaL_newlib(L, functions);
     return 1;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "curl/code.h"
 #include "util/clock.h"
 
 enum {
@@ -181,34 +182,6 @@ static void begin_some(struct session *s) {
     }
 }
 
-static const char *code_of(const struct transfer *t, CURLcode rc) {
-    switch (rc) {
-    case CURLE_OK:
-        return NULL;
-    case CURLE_OPERATION_TIMEDOUT:
-        return "timeout";
-    case CURLE_COULDNT_RESOLVE_HOST:
-    case CURLE_COULDNT_RESOLVE_PROXY:
-        return "resolve";
-    case CURLE_COULDNT_CONNECT:
-        return "connect";
-    case CURLE_WRITE_ERROR:
-        return t->cap ? "too_large" : "failed";
-    case CURLE_PARTIAL_FILE:
-    case CURLE_GOT_NOTHING:
-    case CURLE_RECV_ERROR:
-    case CURLE_SEND_ERROR:
-        return "cut";
-    case CURLE_SSL_CONNECT_ERROR:
-    case CURLE_SSL_CERTPROBLEM:
-    case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_PEER_FAILED_VERIFICATION:
-        return "tls";
-    default:
-        return "failed";
-    }
-}
-
 static void unlink_transfer(struct transfer **list, const struct transfer *t) {
     while (*list && *list != t) {
         list = &(*list)->next;
@@ -223,7 +196,8 @@ static void describe(struct session *s, struct transfer *t, CURLcode rc,
     curl_off_t wire = 0;
     long connects = 0;
     char *redirect = NULL;
-    *out = (struct session_result){.id = t->id, .body = &t->body, .code = code_of(t, rc)};
+    *out =
+        (struct session_result){.id = t->id, .body = &t->body, .code = code_of(rc, t->cap != NULL)};
     curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &out->status);
     curl_easy_getinfo(t->easy, CURLINFO_SIZE_DOWNLOAD_T, &wire);
     curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connects);

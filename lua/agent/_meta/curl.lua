@@ -1,6 +1,7 @@
 ---@meta curl
 
---- HTTP requests with libcurl. Every call may block: for worker processes only (agent.worker.modules).
+--- HTTP requests with libcurl: for worker processes only (agent.worker.modules). Calls of a session may block, those of
+--- a multi don't.
 local curl = {}
 
 ---@class curl.options
@@ -47,5 +48,72 @@ function Session:next() end
 
 --- Breaks off what is under way. Any number of times.
 function Session:close() end
+
+---@class curl.multi.request
+---@field url string http or https
+---@field method? string default GET, with a body POST
+---@field body? string
+---@field headers? string[] "Name: value"
+---@field connect_to? string "HOST:PORT:ADDRESS:PORT": no name is looked up
+---@field unix? string path of a socket, in place of an address
+---@field ca_file? string PEM
+---@field certificate? string PEM, our own
+---@field key? string PEM
+---@field user? string "name:password"
+---@field max_body? integer bytes, default 1 MiB
+---@field follow? integer redirects, default 0
+---@field insecure? boolean any certificate will do
+
+---@class curl.multi.result
+---@field status integer
+---@field head string of all answers, redirects included
+---@field body? string nil with code
+---@field address? string
+---@field certificate? string when the server's expires: "Nov 22 17:29:16 2026 GMT"
+---@field connect number seconds since the start at which it was over, as of the next three
+---@field tls number
+---@field first_byte number
+---@field total number
+---@field code? string as of curl.result
+---@field message? string
+
+---@class curl.multi
+local Multi = {}
+
+--- Requests side by side, each over a connection of its own, driven by the caller's loop.
+---@return curl.multi?, string?, string?
+function curl.multi() end
+
+--- Begins a request at the next act().
+---@param request curl.multi.request
+---@return integer? id, string?, string?
+function Multi:add(request) end
+
+--- Breaks a request off; an unknown id is fine.
+---@param id integer
+function Multi:remove(id) end
+
+--- Descriptor that is readable whenever act() has something to do.
+---@return integer
+function Multi:fd() end
+
+--- Does what can be done now.
+---@param time_has_come? boolean that of timeout()
+function Multi:act(time_has_come) end
+
+--- Milliseconds until act() is due; nothing when it isn't.
+---@return integer?
+function Multi:timeout() end
+
+--- The next request that is over; nothing when there is none now.
+---@return integer?, curl.multi.result?
+function Multi:next() end
+
+--- Requests under way.
+---@return integer
+function Multi:count() end
+
+--- Breaks off what is under way. Any number of times.
+function Multi:close() end
 
 return curl

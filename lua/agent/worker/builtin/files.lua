@@ -16,7 +16,7 @@ local function names_in(directory)
   local names = {}
   for file in function() return entries and uv.fs_scandir_next(entries) end do
     local name = file:match("^(%a[%w_-]*)%.lua$")
-    if name and #names < MOST then names[#names + 1] = name end
+    if name and not name:find("_spec$") and #names < MOST then names[#names + 1] = name end
   end
   table.sort(names)
   return names

@@ -17,8 +17,8 @@ local function options_of(given, seconds)
   }
 end
 
-local function answer_of(result)
-  if result.error then return nil, result.error.message, result.error.code end
+local function answer_of(program, result)
+  if result.error then return nil, ("%s: %s"):format(program, result.error.message), result.error.code end
   return { code = result.code, signal = result.signal, timed_out = result.timed_out, stdout = result.stdout,
     stderr = result.stderr, truncated = result.truncated }
 end
@@ -34,7 +34,7 @@ function M.run(given)
     local token = run.own(function() if child then child:kill("KILL") end end)
     child, why, code = require("host.exec").run(options, function(result)
       run.release(owner, token)
-      answer(answer_of(result))
+      answer(answer_of(options.argv[1], result))
     end)
     if not child then
       run.release(owner, token)

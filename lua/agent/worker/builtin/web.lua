@@ -10,40 +10,17 @@ local M = {}
 local BODY, LARGEST_BODY, AT_ONCE = 2 ^ 20, 2 ^ 23, 200
 
 local multi, timer
-local polls, answers = {}, {} -- by descriptor; by the id of a request
+local answers = {} -- by the id of a request
 
-local settle
-
-local function on_socket(fd, err, events)
-  local read = err or (events and events:find("r") ~= nil)
-  local write = err or (events and events:find("w") ~= nil)
-  settle(multi:act(fd, read and true or false, write and true or false))
-end
-
--- What libcurl wants to be told of from now on.
-local function follow(changes)
-  for i = 1, #changes, 2 do
-    local fd, events = changes[i], changes[i + 1]
-    local poll = polls[fd]
-    if events == "" then
-      if poll then poll:close() end
-      polls[fd] = nil
-    else
-      if not poll then
-        poll = uv.new_poll(fd)
-        polls[fd] = poll
-      end
-      poll:start(events, function(err, got) on_socket(fd, err, got) end)
-    end
-  end
-end
-
-function settle()
-  follow(multi:changes())
+-- After whatever may have moved libcurl on: its next deadline, and what is over.
+local function settle()
   local wait = multi:timeout()
   if wait then
     uv.update_time()
-    timer:start(wait, 0, function() settle(multi:act()) end)
+    timer:start(wait, 0, function()
+      multi:act(true)
+      settle()
+    end)
   else
     timer:stop()
   end
@@ -52,13 +29,16 @@ function settle()
     answers[id] = nil
     if answer then answer(result) end
   end
-  follow(multi:changes())
 end
 
 local function open()
   if multi then return end
   multi = assert(require("curl").multi())
   timer = uv.new_timer()
+  uv.new_poll(multi:fd()):start("r", function()
+    multi:act()
+    settle()
+  end)
 end
 
 local function perform(request, seconds)
