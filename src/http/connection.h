@@ -61,6 +61,8 @@ struct http_server {
     int open_handles;   /* of the three above: freed at zero */
     bool listening;
     bool closing;
+    bool postponed;   /* a new connection waits to be accepted in the next turn */
+    unsigned accepts; /* in this turn of the loop */
     struct http_limits limits;
     struct http_counters counters;
     struct http_connection *first;

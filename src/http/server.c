@@ -8,7 +8,7 @@
 
 #include "http/connection.h"
 
-enum { BACKLOG = 256, CLOCK_MS = 500, HEADERS_MAX = 16 * 1024 };
+enum { BACKLOG = 256, CLOCK_MS = 500, HEADERS_MAX = 16 * 1024, ACCEPTS_A_TURN = 32 };
 
 const struct http_limits http_default_limits = {
     .connections = 256,
@@ -51,9 +51,42 @@ static void look_at_deadlines(uv_timer_t *timer) {
     }
 }
 
+/* The client that keeps us waiting longest: idle, sending a head, or not closing. */
+static struct http_connection *longest_waiting(const struct http_server *s) {
+    struct http_connection *found = NULL;
+    for (struct http_connection *c = s->first; c; c = c->next) {
+        bool waits = c->state == HTTP_IDLE || c->state == HTTP_HEAD || c->state == HTTP_LINGER;
+        if (waits && (!found || c->since <= found->since)) { /* new ones are in front */
+            found = c;
+        }
+    }
+    return found;
+}
+
+/* Takes the connection that libuv has ready, in place of another where there are too many. */
+static void welcome(struct http_server *s) {
+    if (s->counters.connections >= s->limits.connections) {
+        struct http_connection *victim = longest_waiting(s);
+        if (victim) {
+            s->counters.dropped++;
+            http_connection_close(victim);
+        }
+    }
+    http_connection_open(s);
+    if (s->first && !uv_is_active((uv_handle_t *)&s->clock)) {
+        s->looked_at = uv_now(s->clock.loop);
+        uv_timer_start(&s->clock, look_at_deadlines, CLOCK_MS, CLOCK_MS);
+    }
+}
+
 static void give_turns(uv_idle_t *idle) {
     struct http_server *s = idle->data;
     uv_idle_stop(idle); /* whoever isn't done starts it again */
+    s->accepts = 0;
+    if (s->postponed) {
+        s->postponed = false;
+        welcome(s);
+    }
     struct http_connection *next;
     for (struct http_connection *c = s->first; c; c = next) {
         next = c->next;
@@ -89,34 +122,17 @@ struct http_server *http_server_new(uv_loop_t *loop, const struct http_limits *l
     return s;
 }
 
-/* The client that keeps us waiting longest: idle, sending a head, or not closing. */
-static struct http_connection *longest_waiting(const struct http_server *s) {
-    struct http_connection *found = NULL;
-    for (struct http_connection *c = s->first; c; c = c->next) {
-        bool waits = c->state == HTTP_IDLE || c->state == HTTP_HEAD || c->state == HTTP_LINGER;
-        if (waits && (!found || c->since <= found->since)) { /* new ones are in front */
-            found = c;
-        }
-    }
-    return found;
-}
-
+/* libuv accepts as long as somebody connects: whoever floods us must not keep us from all else. */
 static void on_connection(uv_stream_t *listener, int status) {
     struct http_server *s = listener->data;
     if (status < 0) {
         return;
     }
-    if (s->counters.connections >= s->limits.connections) {
-        struct http_connection *victim = longest_waiting(s);
-        if (victim) {
-            s->counters.dropped++;
-            http_connection_close(victim);
-        }
-    }
-    http_connection_open(s);
-    if (s->first && !uv_is_active((uv_handle_t *)&s->clock)) {
-        s->looked_at = uv_now(s->clock.loop);
-        uv_timer_start(&s->clock, look_at_deadlines, CLOCK_MS, CLOCK_MS);
+    http_server_turn_again(s);
+    if (++s->accepts > ACCEPTS_A_TURN) {
+        s->postponed = true; /* not accepted, so libuv asks for no more */
+    } else {
+        welcome(s);
     }
 }
 

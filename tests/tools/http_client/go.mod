@@ -1,0 +1,3 @@
+module http_client
+
+go 1.19
