@@ -52,7 +52,8 @@ static void read_leniently(const char *body, size_t size) {
     r.lenient = true;
     enum metrics_event event;
     while ((event = metrics_next(&r, &e)) == METRICS_ENTRY || event == METRICS_REFUSED) {
-        assert(r.index == ++entries && !r.why && entries <= size);
+        entries++;
+        assert(r.index == entries && !r.why && entries <= size);
         if (event == METRICS_ENTRY) {
             check_entry(&r, &e);
             assert(e.name.len);

@@ -147,6 +147,12 @@ describe("a bad line", function()
     assert.equal(1, #found.metrics)
   end)
 
+  it("doesn't disturb the count of those behind it", function()
+    local found = read("bad\n\nbad\nm a=1\nbad\n \nbad")
+    assert.same({ 1, 3, 5, 7 }, { found.refused[1].index, found.refused[2].index, found.refused[3].index,
+      found.refused[4].index })
+  end)
+
   it("keeps count of lines across strings of several", function()
     assert.equal(4, read('m s="a\nb\nc"\nbad\n').refused[1].index)
   end)
