@@ -73,7 +73,9 @@ end
 
 -- A scheduled run that ended by itself: its output decides.
 local function read_output(self, plugin, how, result, ended)
-  self.read(result.stdout, { code = result.code, later = self.later }, function(err, metrics, refused, kind)
+  local options = { code = result.code, later = self.later, before = plugin.kind }
+  self.read(result.stdout, options, function(err, metrics, refused, kind)
+    if kind and kind ~= "empty" then plugin.kind = kind end
     local exit_reason = kind ~= "nagios" and run.exit_reason(result)
     if exit_reason then
       ended.status, ended.reason = run.FAILED, exit_reason

@@ -39,7 +39,7 @@ local function setup(disabled)
       if request.op ~= "prepare" then return callback(box.marker_error) end
       callback(box.prepare_error, not box.prepare_error and { owner = "65534:65534", disabled = disabled or {} } or nil)
     end,
-    read = function(text, _, done) box.read(text, done) end,
+    read = function(text, options, done) box.read(text, done, options) end,
     after = function(seconds, fn)
       local timer = { seconds = seconds, fn = fn, cancel = function(self) self.cancelled = true end }
       table.insert(box.timers, timer)
@@ -125,6 +125,21 @@ describe("the plugin room", function()
     assert.same({ 3, "not JSON" }, { status_of({}, unreadable) })
     assert.equal(1, (status_of({ error = { code = "ENOENT", message = "no such file" }, code = -1 })))
     assert.equal(0, (status_of({ code = 2 }, function(_, done) done(nil, {}, {}, "nagios") end)))
+  end)
+
+  it("tells the reader of its output what the output was before", function()
+    local box = setup()
+    box.ready()
+    local before, kinds = {}, { "nagios", "empty", nil, "json" }
+    for i = 1, 5 do
+      box.read = function(_, done, options)
+        before[i] = options.before or "-"
+        done(nil, {}, {}, kinds[i])
+      end
+      box.tick()
+      box.finish({})
+    end
+    assert.same({ "-", "nagios", "nagios", "nagios", "json" }, before)
   end)
 
   it("never runs one twice at once, and runs one with interval 0 on call only", function()
