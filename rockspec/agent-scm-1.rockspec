@@ -30,6 +30,7 @@ build = {
     ["agent.cli.once"] = "lua/agent/cli/once.lua",
     ["agent.cli.options"] = "lua/agent/cli/options.lua",
     ["agent.cli.reload"] = "lua/agent/cli/reload.lua",
+    ["agent.cli.spool"] = "lua/agent/cli/spool.lua",
     ["agent.cli.start"] = "lua/agent/cli/start.lua",
     ["agent.cli.stop"] = "lua/agent/cli/stop.lua",
     ["agent.cli.version"] = "lua/agent/cli/version.lua",

@@ -32,7 +32,8 @@ local function own()
       usage = function(visit) visit("CPU", { longest_s = 0.0123456, missed = 1, errors = 2 }) end,
       outboxes = function()
         return { { output = "nsq", bytes = 1, messages = 1, published = 1, published_bytes = 1,
-          dropped = { full = 1 } } }
+          dropped = { full = 1 },
+          spool = { bytes = 1, files = 1, age = 1, spooled = 1, quarantined = 0, state = "ok" } } }
       end,
       points_dropped = function() return { not_finite = 1 } end,
       registry_age = function() return 61.5 end,

@@ -173,6 +173,7 @@ static struct operation *new_operation(lua_State *L, enum kind kind, int callbac
     struct operation *op = calloc(1, sizeof *op);
     if (!op) {
         luaL_error(L, "out of memory");
+        __builtin_unreachable();
     }
     op->work.data = op;
     op->L = host_of(L)->L;
@@ -195,8 +196,8 @@ static int start(lua_State *L, struct operation *op, int callback) {
 static void take_name(lua_State *L, char name[STORE_NAME]) {
     lua_Number number = luaL_checknumber(L, 2);
     lua_Number created = luaL_checknumber(L, 3);
-    luaL_argcheck(L, number >= 0 && number < 1e12, 2, "number of a file");
-    luaL_argcheck(L, created >= 0 && created < 1e12, 3, "unix seconds");
+    luaL_argcheck(L, number >= 0 && number < STORE_NUMBER_END, 2, "number of a file");
+    luaL_argcheck(L, created >= 0 && created < STORE_NUMBER_END, 3, "unix seconds");
     store_name(name, (uint64_t)number, (int64_t)created);
 }
 

@@ -128,7 +128,8 @@ bool store_parse_name(const char *name, uint64_t *number, int64_t *created) {
         return false;
     }
     store_name(again, *number, *created);
-    return strcmp(again, name) == 0;
+    return *number < STORE_NUMBER_END && *created >= 0 && *created < STORE_NUMBER_END &&
+           strcmp(again, name) == 0;
 }
 
 static int put_away(const struct store *s, const char *name, uint64_t *bad) {

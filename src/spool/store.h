@@ -13,6 +13,9 @@
 
 enum { STORE_NAME = 64, STORE_FILES_MAX = 16384 };
 
+/* Numbers and times in names are below. */
+#define STORE_NUMBER_END 1000000000000LL
+
 struct store {
     char *path; /* owned */
     int lock;   /* -1: not ours */

@@ -2,7 +2,7 @@
 -- that returns { summary = "…", usage = "…", run = function(args, commands) → exit code, or nil: the loop
 -- runs on }.
 
-local commands = { "start", "stop", "check", "once", "builtin", "version", "lua", "help" }
+local commands = { "start", "stop", "check", "once", "builtin", "spool", "version", "lua", "help" }
 local other_names = { h = "help", ["-h"] = "help", ["--help"] = "help", ["-help"] = "help",
   ["-v"] = "version", ["--version"] = "version", ["-version"] = "version" }
 

@@ -27,8 +27,18 @@ local function add_items(metrics, usage)
   end)
 end
 
+local function add_spool(metrics, spool, tags)
+  add(metrics, "agent.spool.bytes", spool.bytes, tags)
+  add(metrics, "agent.spool.files", spool.files, tags)
+  add(metrics, "agent.spool.age", spool.age, tags)
+  add(metrics, "agent.spool.messages", spool.spooled, tags)
+  add(metrics, "agent.spool.quarantined", spool.quarantined, tags)
+  add(metrics, "agent.spool.failing", spool.state == "ok" and 0 or 1, tags)
+end
+
 local function add_outbox(metrics, outbox)
   local tags = { output = outbox.output }
+  if outbox.spool then add_spool(metrics, outbox.spool, tags) end
   add(metrics, "agent.outbox.bytes", outbox.bytes, tags)
   add(metrics, "agent.outbox.messages", outbox.messages, tags)
   add(metrics, "agent.published.messages", outbox.published, tags)

@@ -118,6 +118,11 @@ function M:kick()
   end)
 end
 
+--- Whether nothing is read or sent just now.
+function M:idle()
+  return not self.busy and not self.timer and not self.segment
+end
+
 --- Stops; what is not acknowledged stays on disk.
 function M:close()
   self.closed = true

@@ -156,7 +156,10 @@ local function take_group(self)
   self.writer = writer
   while self.waiting[1] and (writer:size() == 0 or writer:size() + self.waiting[1].batch.bytes <= COMMIT_BYTES) do
     local job = table.remove(self.waiting, 1)
-    for _, message in ipairs(job.batch.messages) do writer:add(job.batch.topic, message[1], message[2]) end
+    for _, message in ipairs(job.batch.messages) do
+      local added, why, code = writer:add(job.batch.topic, message[1], message[2])
+      if not added then job.failure = { code = code, message = why } end
+    end
     messages = messages + #job.batch.messages
     group[#group + 1] = job
   end
@@ -192,13 +195,18 @@ local function committed(self, group, messages, file, err, size)
     self.spooled = self.spooled + messages
     self.current = not file.reading and size < SEGMENT_BYTES and file or nil
   end
-  for _, job in ipairs(group) do job.done(err) end
+  for _, job in ipairs(group) do job.done(err or job.failure) end
   flush(self)
 end
 
 local function commit(self)
   local group, messages = take_group(self)
   local writer = self.writer
+  if writer:size() == 0 then -- nothing of it can be written
+    self.committing = false
+    for _, job in ipairs(group) do job.done(job.failure) end
+    return flush(self)
+  end
   make_room(self, writer:size() + OVERHEAD, function(why)
     if why then
       self.writer = nil
