@@ -180,6 +180,7 @@ build = {
     ["host.hash"] = "src/util/lua_hash.c",
     ["host.http"] = "src/http/lua_http.c",
     ["host.http_client"] = "src/http/lua_http_client.c",
+    ["host.http_response"] = "src/http/lua_http_response.c",
     ["host.log"] = "src/util/lua_log.c",
     ["host.metrics"] = "src/http/lua_metrics.c",
     ["host.nsq"] = "src/nsq/lua_nsq.c",

@@ -15,6 +15,7 @@ int luaopen_host_guard(lua_State *L);
 int luaopen_host_hash(lua_State *L);
 int luaopen_host_http(lua_State *L);
 int luaopen_host_http_client(lua_State *L);
+int luaopen_host_http_response(lua_State *L);
 int luaopen_host_log(lua_State *L);
 int luaopen_host_metrics(lua_State *L);
 int luaopen_host_nsq(lua_State *L);
@@ -36,6 +37,7 @@ static const luaL_Reg bindings[] = {
     {"host.hash", luaopen_host_hash},
     {"host.http", luaopen_host_http},
     {"host.http_client", luaopen_host_http_client},
+    {"host.http_response", luaopen_host_http_response},
     {"host.log", luaopen_host_log},
     {"host.metrics", luaopen_host_metrics},
     {"host.nsq", luaopen_host_nsq},

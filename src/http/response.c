@@ -22,10 +22,16 @@ static int on_begin(http_response_parser *parser) {
     return response_of(parser)->complete ? 1 : 0;
 }
 
+static int on_head(http_response_parser *parser) {
+    if (parser->status_code >= 200) {
+        response_of(parser)->status = parser->status_code;
+    }
+    return 0;
+}
+
 static int on_complete(http_response_parser *parser) {
     struct http_response *r = response_of(parser);
     if (parser->status_code >= 200) {
-        r->status = parser->status_code;
         r->keep_alive = keeps_alive(parser) != 0;
         r->complete = true;
     } else {
@@ -37,6 +43,7 @@ static int on_complete(http_response_parser *parser) {
 #ifdef HAVE_LLHTTP
 static const llhttp_settings_t settings = {
     .on_message_begin = on_begin,
+    .on_headers_complete = on_head,
     .on_body = on_body,
     .on_message_complete = on_complete,
 };
@@ -55,6 +62,7 @@ static bool finish(struct http_response *r) {
 #else
 static const http_parser_settings settings = {
     .on_message_begin = on_begin,
+    .on_headers_complete = on_head,
     .on_body = on_body,
     .on_message_complete = on_complete,
 };
@@ -105,6 +113,11 @@ enum http_progress http_response_feed(struct http_response *r, const char *bytes
         return HTTP_MALFORMED;
     }
     return r->complete ? HTTP_COMPLETE : HTTP_MORE;
+}
+
+void http_response_taken(struct http_response *r) {
+    r->body.len = 0;
+    r->total = 0;
 }
 
 enum http_progress http_response_finish(struct http_response *r) {

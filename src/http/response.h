@@ -26,7 +26,7 @@ struct http_response {
     http_response_parser parser;
     struct buffer body; /* owned */
     size_t total;
-    int status;
+    int status;      /* 0 until the head has been read */
     bool keep_alive; /* valid once complete: another request may follow on the connection */
     bool complete;
 };
@@ -40,6 +40,9 @@ void http_response_free(struct http_response *r);
 /* Takes the next bytes. HTTP_MALFORMED: not HTTP, over a limit, or bytes behind the response that
  * nobody asked for; give the connection up. 1xx responses are passed over. */
 enum http_progress http_response_feed(struct http_response *r, const char *bytes, size_t n);
+
+/* The body so far has been taken: it is forgotten and no longer counts for the limits. */
+void http_response_taken(struct http_response *r);
 
 /* The peer closed the connection: complete when the response was one that ends so. */
 enum http_progress http_response_finish(struct http_response *r);
