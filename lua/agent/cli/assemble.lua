@@ -144,10 +144,17 @@ local function schedules(self)
     found[id] = {
       interval = item.interval, runs = item.runs, missed = item.missed, errors = item.errors,
       last_ms = item.last_s and math.floor(item.last_s * 1e6 + 0.5) / 1e3,
+      longest_ms = math.floor(item.longest_s * 1e6 + 0.5) / 1e3,
       last_error = item.last_error and item.last_error.message,
     }
   end)
   return found
+end
+
+local function costs()
+  local use = uv.getrusage()
+  return use.utime.sec + use.stime.sec + (use.utime.usec + use.stime.usec) / 1e6,
+    { rss = uv.resident_set_memory(), lua = math.floor(collectgarbage("count") * 1024) }
 end
 
 --- For /me/status.
@@ -157,6 +164,7 @@ function M:status()
   status.version, status.commit = host.build.version, host.build.commit
   status.hostname, status.pid = hostname(), uv.os_getpid()
   status.uptime = math.floor(clock.mono() - self.started)
+  status.cpu_seconds, status.memory = costs()
   status.errors, status.stall_ms = host.errors(), self.longest_stall
   status.builtins = self.builtins and self.builtins:status()
   status.schedules, status.registry = schedules(self), self.registry:status()

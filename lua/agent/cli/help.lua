@@ -5,7 +5,7 @@ local M = { summary = "list the commands, or show one's usage", usage = "agent h
 local function list(commands)
   io.stdout:write("usage: agent COMMAND [ARGS…]\n\n")
   for _, name in ipairs(commands) do
-    io.stdout:write(("  %-9s %s\n"):format(name, require("agent.cli." .. name).summary))
+    io.stdout:write(("  %-9s %s\n"):format(name, require("agent.cli.command")(name).summary))
   end
   io.stdout:write("\nagent help COMMAND shows its usage.\n")
   return 0
@@ -19,7 +19,7 @@ function M.run(args, commands)
   if not wanted then return list(commands) end
   for _, name in ipairs(commands) do
     if name == wanted then
-      local command = require("agent.cli." .. name)
+      local command = require("agent.cli.command")(name)
       io.stdout:write(("%s: %s\nusage: %s\n"):format(name, command.summary, command.usage))
       if command.details then io.stdout:write("\n", command.details) end
       return 0

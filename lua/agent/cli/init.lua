@@ -1,8 +1,9 @@
--- `agent COMMAND …`: finds the command's module and runs it. A command is a module agent.cli.NAME
+-- `agent COMMAND …`: finds the command's module (command.lua) and runs it. A command is a module
 -- that returns { summary = "…", usage = "…", run = function(args, commands) → exit code, or nil: the loop
 -- runs on }.
 
-local commands = { "start", "stop", "check", "once", "builtin", "spool", "version", "lua", "help" }
+local commands = { "start", "stop", "check", "once", "status", "plugins", "update", "tail", "top", "builtin", "spool",
+  "version", "lua", "help" }
 local other_names = { h = "help", ["-h"] = "help", ["--help"] = "help", ["-help"] = "help",
   ["-v"] = "version", ["--version"] = "version", ["-version"] = "version" }
 
@@ -14,7 +15,7 @@ local function main(argv)
   end
   name = other_names[name] or name
   for _, known in ipairs(commands) do
-    if known == name then return require("agent.cli." .. name).run({ unpack(argv, 2) }, commands) end
+    if known == name then return require("agent.cli.command")(name).run({ unpack(argv, 2) }, commands) end
   end
   if not name then return require("agent.cli.help").run({}, commands) end
   io.stderr:write(("agent: unknown command %s; `agent help` lists them\n"):format(name))

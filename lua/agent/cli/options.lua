@@ -1,20 +1,26 @@
 -- The options of a command, read from its usage line: `[-f CONF]` takes a value, `[--json]` does not,
--- `[GROUP…]` takes the words that are left. One dash or two, `-f FILE` or `-f=FILE`, as Go programs have
--- it; a library for it would weigh more than all commands together.
+-- `[GROUP…]` takes the words that are left, behind `--` also those that look like options. One dash or two, `-f FILE`
+-- or `-f=FILE`, as Go programs have it; a library for it would weigh more than all commands together.
 
 local M = {}
 
-local defaults = { f = "/etc/agent/agent.lua" }
+--- What an option is where it isn't given.
+M.defaults = { f = "/etc/agent/agent.lua" }
 
 local function known_options(usage)
   local takes = {}
-  for name, value in usage:gmatch("%[%-%-?([%w-]+) ?([%u|%l]*)%]") do takes[name] = value ~= "" end
-  return takes, usage:find("%[%u+…%]") and usage:match("%[(%u+)…%]"):lower() .. "s", usage:match(" %[(%u+)%]$")
+  for name, value in usage:gmatch("%[%-%-?(%w[%w-]*) ?([%u|%l]*)%]") do takes[name] = value ~= "" end
+  return takes, usage:find("%u+…%]") and usage:match("(%u+)…%]"):lower() .. "s", usage:match(" %[(%u+)%]$")
 end
 
 local function wrong(command, message)
   io.stderr:write(("%s: %s; usage: %s\n"):format(command.usage:match("^agent %l+"), message, command.usage))
   return nil, 64
+end
+
+local function unknown(command, arg)
+  local hint = command.usage:find("[--]", 1, true) and " (what isn't ours stands behind --)" or ""
+  return wrong(command, "unknown option " .. arg .. hint)
 end
 
 --- command: { usage = "agent once [-f CONF] [--json] [GROUP…]" }; args: the words behind its name.
@@ -24,12 +30,14 @@ function M.parse(command, args)
   local takes, rest, word = known_options(command.usage)
   local options = {}
   if rest then options[rest] = {} end
-  local i = 1
+  local i, verbatim = 1, false
   while i <= #args do
     local name, value = args[i]:match("^%-%-?([^-=][^=]*)=?(.*)$")
-    if name then
+    if args[i] == "--" and not verbatim then
+      verbatim = true
+    elseif name and not verbatim then
       local given = args[i]:find("=", 1, true)
-      if takes[name] == nil then return wrong(command, "unknown option " .. args[i]) end
+      if takes[name] == nil then return unknown(command, args[i]) end
       if takes[name] and not given then
         i = i + 1
         value = args[i]
@@ -46,7 +54,7 @@ function M.parse(command, args)
     end
     i = i + 1
   end
-  if takes.f and not options.f then options.f = defaults.f end
+  if takes.f and not options.f then options.f = M.defaults.f end
   return options
 end
 
