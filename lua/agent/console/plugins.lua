@@ -4,11 +4,11 @@ local M = {
   summary = "list, run, update, enable and disable plugins",
   usage = "agent plugins [-f CONF] [--socket PATH] [--json] [--timeout S] [list | VERB NS NAME [--] ARG…]",
   details = [[
-agent plugins                                  all plugins, how they are and why
-agent plugins run [--timeout S] NS NAME [--] ARGS…   one run now, at most S seconds (10); its output is shown
-agent plugins update NS NAME                   fetches the newest version
-agent plugins disable NS NAME                  no scheduled runs until enabled (or agent.autoenable is over)
-agent plugins enable NS NAME
+list                        all plugins, how they are and why; also without a verb
+run NS NAME [--] ARG…       one run now, at most S seconds (10); shows its output
+update NS NAME              fetches the newest version
+disable NS NAME             no scheduled runs until it is enabled, or agent.autoenable is over
+enable NS NAME              schedules it again
 NAME is the project's (mysql), the item's (PLUGIN.mysql), group/project or the repository's address.
 --json shows the agent's own answer.
 Exit status: 0 done, 1 not done or the plugin failed, 2 no agent can be reached, 64 wrong usage.
@@ -55,15 +55,17 @@ local function ended_how(body)
   return table.concat(parts, ", ")
 end
 
--- What is shown of an answer, by verb; returns the exit code.
+-- What is shown of an answer, by verb.
 local show = {}
 
 function show.run(body, ok)
   pass_on(io.stdout, 1, body.stdout)
   pass_on(io.stderr, 2, body.stderr)
-  local how = ended_how(body)
-  tell(how == "" and tostring(body.msg) or ("%s: %s"):format(tostring(body.msg):gsub("%s+$", ""), how))
-  return ok
+  local how, why = ended_how(body), tostring(body.msg)
+  if how == "" then return tell(why) end
+  if ok then return tell("done: " .. how) end
+  why = (why:match("accurs an error:(.*)$") or why):gsub("%s+$", "") -- the contract's words
+  tell(("failed: %s (%s)"):format(why, how))
 end
 
 function show.update(body, ok)
@@ -71,13 +73,11 @@ function show.update(body, ok)
   local commit = type(body.commit) == "string" and body.commit:sub(1, 8) or "?"
   io.stdout:write(body.changed and "updated to " or "nothing new, it stays at ",
     require("agent.console.text").clean(commit), "\n")
-  return true
 end
 
 local function show_message(body, ok)
   if not ok then return tell(tostring(body.msg)) end
   io.stdout:write(require("agent.console.text").clean(body.msg), "\n")
-  return true
 end
 show.enable, show.disable = show_message, show_message
 

@@ -33,6 +33,14 @@ describe("a command's options", function()
     assert.equal("stop", options.parse(help, { "stop" }).command)
   end)
 
+  it("are taken as words behind two dashes", function()
+    local run = { usage = "agent run [-f CONF] [--json] [--timeout S] [NAME [--] ARG…]" }
+    assert.same({ timeout = "3", f = "/etc/agent/agent.lua", args = { "mysql", "-a", "--json", "--", "b" } },
+      options.parse(run, { "mysql", "--timeout", "3", "--", "-a", "--json", "--", "b" }))
+    assert.truthy(refused(run, { "mysql", "-a" }):find("unknown option -a (what isn't ours stands behind --)", 1, true))
+    assert.truthy(refused(help, { "--", "a", "b" }):find("unexpected argument b"))
+  end)
+
   it("are refused with one line when they are unknown, incomplete or too many", function()
     assert.equal("agent once: unknown option --jsno; usage: agent once [-f CONF] [--json] [GROUP…]\n",
       refused(once, { "--jsno" }))

@@ -65,8 +65,8 @@ local function add_spool(page, spool)
   if type(spool) ~= "table" then return end
   local parts = { text.bytes(spool.bytes) }
   if spool.files then parts[#parts + 1] = text.count(spool.files) .. " files" end
-  local age = text.number(spool.oldest or spool.age)
-  if age then parts[#parts + 1] = "oldest " .. text.duration(age) end
+  if spool.files ~= 0 then parts[#parts + 1] = "oldest " .. text.duration(spool.age) end
+  if spool.state and spool.state ~= "ok" then parts[#parts + 1] = tostring(spool.state) end
   local why = spool.last_error and "; " .. health_of.reason_of(spool.last_error) or ""
   page:add("spool", table.concat(parts, ", "), why)
 end

@@ -78,7 +78,7 @@ describe("the screen of agent status", function()
   it("shows each output with its queue and spool", function()
     local page = check(view.lines({ health = good, status = status({ outputs = {
       { required = true, output = { name = "nsq", server = "a:1", state = "connected" }, outbox = { messages = 0 },
-        spool = { bytes = 2048, files = 2, oldest = 90 } },
+        spool = { bytes = 2048, files = 2, age = 90, state = "ok" } },
       { required = false, output = { name = "influxdb", last_error = { message = "401" } }, outbox = {} } } }) }))
     assert.is_truthy(page:find("output      nsq a:1 connected", 1, true), page)
     assert.is_truthy(page:find("spool       2.0 KiB, 2 files, oldest 90 s", 1, true), page)
