@@ -107,6 +107,10 @@ static int next_result(lua_State *L) {
     set_string(L, "redirect", r.redirect);
     lua_pushinteger(L, r.status);
     lua_setfield(L, -2, "status");
+    if (r.retry_after > 0) {
+        lua_pushinteger(L, r.retry_after);
+        lua_setfield(L, -2, "retry_after");
+    }
     lua_pushnumber(L, (lua_Number)r.wire_bytes);
     lua_setfield(L, -2, "wire_bytes");
     lua_pushboolean(L, r.reused);
@@ -118,6 +122,13 @@ static int next_result(lua_State *L) {
     return 2;
 }
 
+static int renew(lua_State *L) {
+    lua_Number ms = luaL_checknumber(L, 2);
+    luaL_argcheck(L, ms >= 1 && ms <= 1e9, 2, "milliseconds expected");
+    session_renew(check_session(L), (uint64_t)ms);
+    return 0;
+}
+
 static int close_session(lua_State *L) {
     struct holder *h = luaL_checkudata(L, 1, SESSION);
     session_close(h->session);
@@ -126,7 +137,7 @@ static int close_session(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"add", add}, {"close", close_session}, {"next", next_result}, {NULL, NULL}};
+    {"add", add}, {"close", close_session}, {"next", next_result}, {"renew", renew}, {NULL, NULL}};
 
 static const luaL_Reg functions[] = {
     {"multi", curl_open_multi}, {"open", open_session}, {NULL, NULL}};

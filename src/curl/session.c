@@ -113,6 +113,11 @@ struct session *session_open(const struct session_options *options) {
     return s;
 }
 
+void session_renew(struct session *s, uint64_t deadline_ms) {
+    s->deadline_ns = clock_mono_ns() + deadline_ms * 1000000;
+    s->allowed = FEW;
+}
+
 static bool set_headers(struct transfer *t, const struct session_request *request) {
     for (const char *const *line = request->headers; line && *line; line++) {
         struct curl_slist *longer = curl_slist_append(t->headers, *line);
@@ -194,6 +199,7 @@ static void unlink_transfer(struct transfer **list, const struct transfer *t) {
 static void describe(struct session *s, struct transfer *t, CURLcode rc,
                      struct session_result *out) {
     curl_off_t wire = 0;
+    curl_off_t retry_after = 0;
     long connects = 0;
     char *redirect = NULL;
     *out =
@@ -202,10 +208,12 @@ static void describe(struct session *s, struct transfer *t, CURLcode rc,
     curl_easy_getinfo(t->easy, CURLINFO_SIZE_DOWNLOAD_T, &wire);
     curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connects);
     curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_URL, &redirect);
+    curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &retry_after);
     if (out->code) {
         out->why = t->cap ? t->cap : t->error[0] ? t->error : curl_easy_strerror(rc);
     }
     out->wire_bytes = (uint64_t)wire;
+    out->retry_after = (long)retry_after;
     out->reused = connects == 0;
     out->redirect = redirect;
     s->last = t;

@@ -37,6 +37,7 @@ struct session_result {
     const char *redirect; /* where an answer 3xx points to, absolute; NULL otherwise */
     const struct buffer *body;
     uint64_t wire_bytes; /* of the body, before it was decoded */
+    long retry_after;    /* seconds the server asked us to wait; 0: it did not */
     bool reused;         /* a connection that was open already */
 };
 
@@ -44,6 +45,9 @@ struct session;
 
 /* NULL: libcurl could not be set up. */
 struct session *session_open(const struct session_options *options);
+
+/* The deadline counts from now on: for sessions that live longer than one errand. */
+void session_renew(struct session *s, uint64_t deadline_ms);
 
 /* Queues a request. Its id, counted from 1; 0: no memory, or libcurl knows why not. */
 int session_add(struct session *s, const struct session_request *request);

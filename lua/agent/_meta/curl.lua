@@ -27,6 +27,7 @@ local curl = {}
 ---@field code? "timeout"|"resolve"|"connect"|"cut"|"tls"|"too_large"|"failed" no whole answer came
 ---@field message? string with code
 ---@field wire_bytes number of the body, before it was decoded
+---@field retry_after? integer seconds that the server asked us to wait
 ---@field reused boolean over a connection that was open already
 
 ---@class curl.session
@@ -45,6 +46,10 @@ function Session:add(request) end
 --- Blocks until a request is over: its id and result, in the order they end; nothing when none is left.
 ---@return integer?, curl.result?
 function Session:next() end
+
+--- The deadline counts from now on: for sessions that live longer than one errand.
+---@param deadline_ms number
+function Session:renew(deadline_ms) end
 
 --- Breaks off what is under way. Any number of times.
 function Session:close() end

@@ -196,6 +196,14 @@ M.registry = {
   end,
 }
 
+M.url = {
+  wants = function() return '"http://HOST[:PORT]" or "https://…"' end,
+  read = function(value, entry)
+    if type(value) ~= "string" or value == "" or value:find("^file:") then return nil end
+    return M.registry.read(value, entry)
+  end,
+}
+
 M.git = {
   wants = function() return 'a clone URL with one %s for GROUP/PROJECT, or "" for none' end,
   read = function(value)

@@ -4,13 +4,13 @@
 -- A link (nsq_tcp.lua, nsq_http.lua) is made by open(address, options, events) and has room(),
 -- publish(topic, messages, done), close(); it is used once and never reconnects to another address.
 
+local jitter = require("agent.publish.jitter")
 local parts = require("agent.publish.parts")
 local servers = require("agent.publish.servers")
 
 local MESSAGE_MAX = 1024 * 1024  -- nsqd's defaults, contracts.md §6.1
 local BODY_MAX = 5 * 1024 * 1024
 local INFLIGHT_MAX = 4 * 1024 * 1024 -- bytes; a part larger than this may go alone
-local BACKOFF_MS, BACKOFF_CAP_MS = 100, 4000
 local JOIN_MAX = 256 * 1024 -- nsqd and its readers work by the message
 
 local output = {}
@@ -45,11 +45,9 @@ local function transient(err)
   return { code = err.code, message = err.message, permanent = false }
 end
 
--- Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
 local function backoff(self)
-  local cap = math.min(BACKOFF_CAP_MS, BACKOFF_MS * 2 ^ math.min(self.failures, 20))
   self.failures = self.failures + 1
-  return math.floor(self.random() * cap)
+  return jitter.delay(self.failures - 1, self.random)
 end
 
 local function announce_room(self)
@@ -323,12 +321,6 @@ function output:status()
   }
 end
 
--- LuaJIT's own generator starts the same on every host: no jitter between them.
-local function random()
-  local a, b, c = require("luv").random(3):byte(1, 3)
-  return (a * 65536 + b * 256 + c) / 16777216
-end
-
 local function opener(name)
   return function(...)
     return require("agent.publish.nsq_" .. name)(...)
@@ -344,9 +336,9 @@ end
 
 local function initial(list, conf, env)
   return {
-    clock = env.clock or require("host.clock"), log = env.log, random = env.random or random,
+    clock = env.clock or require("host.clock"), log = env.log, random = env.random or jitter.random,
     after = env.after or default_after, resolve = env.resolve or servers.resolve,
-    next_server = servers.rotation(list, env.random or random),
+    next_server = servers.rotation(list, env.random or jitter.random),
     open = { tcp = opener("tcp"), http = opener("http"), https = opener("http") },
     tls = conf.tls, secure = env.secure or security(list, conf),
     connect_ms = env.connect_ms or 5000, ack_ms = env.ack_ms or 5000, join_bytes = JOIN_MAX,

@@ -2,7 +2,6 @@
 -- errors that name the request. Blocks: for the registry worker.
 
 local envelope = require("agent.registry.envelope")
-local uv = require("luv")
 
 local M = {}
 M.__index = M
@@ -26,20 +25,11 @@ local function shown(url)
   return (url:gsub("^(%a+://)[^/@]*@", "%1"))
 end
 
--- As the Go agent's client had it: HTTP_PROXY counts in capitals too, and this very machine needs no proxy.
-local function proxy_exception(url)
-  if not os.getenv("http_proxy") and os.getenv("HTTP_PROXY") then
-    uv.os_setenv("http_proxy", os.getenv("HTTP_PROXY"))
-  end
-  local name = origin(url):match("^%a+://(.*):%d+$")
-  if name == "localhost" or name == "[::1]" or name:find("^127%.%d") then return "*" end
-end
-
 --- curl: the module. request: { base =, deadline_ms =, tls = { ca =, cert =, key = } | nil }.
 function M.open(curl, request)
   local tls, url = request.tls or {}, request.base
   local session = assert(curl.open({
-    deadline_ms = request.deadline_ms, max_body = 8 * 2 ^ 20, no_proxy = proxy_exception(url),
+    deadline_ms = request.deadline_ms, max_body = 8 * 2 ^ 20, no_proxy = require("agent.worker.proxy").exception(url),
     ca_file = tls.ca or os.getenv("SSL_CERT_FILE"), ca_dir = os.getenv("SSL_CERT_DIR"),
     cert = tls.cert, key = tls.key, user_agent = "loda-agent/" .. require("host").build.version,
   }))
