@@ -1,5 +1,5 @@
--- The real agent with output influxdb against a real InfluxDB 1.6 and a real VictoriaMetrics: what is posted is asked for
--- again and must be equal.
+-- The real agent with output influxdb against a real InfluxDB 1.6 and a real VictoriaMetrics: what is posted is asked
+-- for again and must be equal.
 
 local cjson = require("cjson")
 local get = require("http_get")

@@ -46,6 +46,9 @@ local function add_outbox(metrics, outbox)
   for reason, count in pairs(outbox.dropped) do
     add(metrics, "agent.dropped", count, { what = "message", reason = reason, output = outbox.output })
   end
+  for reason, count in pairs(outbox.points_dropped or {}) do
+    add(metrics, "agent.dropped", count, { what = "point", reason = reason, output = outbox.output })
+  end
 end
 
 local function add_outboxes(metrics, outboxes, points_dropped)

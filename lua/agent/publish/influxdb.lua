@@ -165,6 +165,11 @@ function output:room()
   return room
 end
 
+--- Nothing can be sent now, and not because it is busy.
+function output:failing()
+  return self.paused ~= nil
+end
+
 --- Fails what is under way (transiently), ends the worker, then calls callback().
 function output:close(callback)
   if self.closed then

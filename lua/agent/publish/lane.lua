@@ -102,7 +102,7 @@ end
 --- For metrics; `spool` is there once it has been used.
 function M:counters()
   local status = self.outbox:status()
-  status.output = self.name
+  status.output, status.points_dropped = self.name, self.output.dropped_points
   status.spool = self.spool and self.spool:status()
   return status
 end
