@@ -127,7 +127,7 @@ $(BUILD)/lib/agent/%.so:
 
 # Unit tests of modules link what they test.
 $(BUILD)/tests/unit/test_tls: EXTRA = $(wildcard src/tls/[ce]*.c) -lssl -lcrypto
-$(BUILD)/tests/unit/test_deflate: EXTRA = src/zlib/deflate.c -lz
+$(BUILD)/tests/unit/test_deflate $(BUILD)/tests/fuzz/replay_fuzz_deflate: EXTRA = src/zlib/deflate.c -lz
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -167,7 +167,7 @@ $(BUILD)/tests/helpers/%: tests/helpers/%.c
 $(BUILD)/tests/fuzz/replay_%: tests/fuzz/%.c tests/fuzz/replay.c $(BUILD)/libcores.a
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(COMPILE) -MMD -MP -o $@ $(filter-out %.h,$^) -Wl,-E $(LIBDIR)/libluajit-5.1.a $(LIBUV) $(PARSER) -lm -ldl -lpthread
+	$(Q)$(COMPILE) -MMD -MP -o $@ $(filter-out %.h,$^) $(EXTRA) -Wl,-E $(LIBDIR)/libluajit-5.1.a $(LIBUV) $(PARSER) -lm -ldl -lpthread
 
 # The real nsqd, wherever a Go toolchain can be had; tests name what is missing otherwise.
 build/tools/nsqd: tests/tools/nsq/go.mod

@@ -7,7 +7,7 @@ shift
 out=build/fuzz
 mkdir -p "$out"
 cores=$(find src -name '*.c' -not -name 'lua_*' -not -path 'src/host/*' -not -path 'src/git/*' \
-    -not -path 'src/curl/*' -not -name main.c)
+    -not -path 'src/curl/*' -not -path 'src/tls/*' -not -name main.c)
 parser=-lhttp_parser; define=
 if [ -e /usr/include/llhttp.h ]; then parser=-lllhttp; define=-DHAVE_LLHTTP; fi
 # Parsers in Lua load LPeg, which finds Lua's symbols in the program.
@@ -18,7 +18,7 @@ for target in "$@"; do
     name=${target#fuzz_}
     # shellcheck disable=SC2086
     clang -g -O1 -std=gnu11 -D_GNU_SOURCE $define -Isrc -fsanitize=fuzzer,address,undefined \
-        -fno-sanitize-recover=all -o "$out/$target" "tests/fuzz/$target.c" $cores $lua -luv $parser -lm -ldl -lpthread
+        -fno-sanitize-recover=all -o "$out/$target" "tests/fuzz/$target.c" $cores $lua -luv $parser -lz -lm -ldl -lpthread
     mkdir -p "$out/corpus/$name"
     if "$out/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -print_final_stats=0 \
         -artifact_prefix="$out/$name-" "$out/corpus/$name" "tests/fuzz/corpus/$name" >"$out/$target.log" 2>&1; then

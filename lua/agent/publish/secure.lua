@@ -9,6 +9,7 @@ M.__index = M
 
 local SYSTEM_CA = "/etc/ssl/certs/ca-certificates.crt"
 local LARGEST = 4 * 2 ^ 20
+local QUICK = 1 -- of our JSON a fifth less is saved than by 6, in less than half the time: it runs on the loop
 
 --- conf: tlsca, tlscert, tlskey, tlsname, authsecret, compress of conf.output.
 function M.new(conf)
@@ -66,7 +67,7 @@ function M:prepare(tls, host, callback)
       if not maker then return callback(why) end
       found.tls, found.name = maker, given(conf.tlsname) or host
     end
-    if conf.compress then found.deflate = module("zlib").deflater() end
+    if conf.compress then found.deflate = module("zlib").deflater(QUICK) end
     callback(nil, found)
   end)
 end
