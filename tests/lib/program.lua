@@ -65,6 +65,7 @@ function M.configure(folder, conf, registry)
     log = { loglevel = "DEBUG" }, http = {},
   }
   for section, values in pairs(conf or {}) do
+    all[section] = all[section] or {}
     for key, value in pairs(values) do all[section][key] = value end
   end
   M.write(folder .. "/registry.lua", "return " .. value_text(registry or { ["test.loda"] = {} }))

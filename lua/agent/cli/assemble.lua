@@ -16,6 +16,11 @@ local function hostname()
   return uv.os_gethostname()
 end
 
+-- In another turn of the loop: libuv runs timers without delay in the turn in which they were started.
+local function later(fn)
+  timer.after(0.001, fn)
+end
+
 local function make_source(conf)
   local address = conf.agent.registryaddr
   local path = address:match("^file:(.+)$")
@@ -32,7 +37,7 @@ end
 local function make_outcome(self)
   self.outcome = self.outcome or require("agent.outcome").new({
     emit = function(namespaces, metrics) self.publisher:emit(namespaces, metrics) end,
-    exception = self.conf.agent.exceptionns, log = log,
+    exception = self.conf.agent.exceptionns, log = log, later = later,
   })
   return self.outcome
 end
@@ -70,8 +75,9 @@ local function make_registry(self)
     apply = function(records)
       self.collection:apply(records)
       apply_builtins(self, records)
+      self.plugins:apply(records)
     end,
-    later = function(fn) timer.after(0.001, fn) end,
+    later = later,
   })
 end
 
@@ -110,6 +116,7 @@ function M.new(conf)
   self.scheduler = require("agent.scheduler").new({ now = clock.mono, after = timer.after, call = host.call,
     host = hostname(), log = log })
   self.registry = make_registry(self)
+  self.plugins = require("agent.cli.plugins").new(self, make_outcome)
   self.collection = require("agent.collect").new({
     env = environment(self), conf = conf.agent, scheduler = self.scheduler, log = log,
     emit = function(namespaces, metrics, group) self.publisher:emit(namespaces, metrics, group) end,
@@ -183,7 +190,7 @@ local function listen(self, callback)
     schedules = function(visit) self.scheduler:usage(visit) end,
     configuration = function() return self.conf end,
     run = function(...) return require("agent.worker.client").run(...) end,
-    hostname = hostname, build = host.build, log = log,
+    plugins = self.plugins:control(), hostname = hostname, build = host.build, log = log,
   }, callback)
 end
 
@@ -262,11 +269,13 @@ function M:stop(seconds, callback)
   if self.cycle then self.cycle:stop() end
   if self.builtins then self.builtins:close() end
   if self.source.close then self.source:close() end
-  self.publisher:close(seconds, function(left)
-    if left > 0 then
-      log.error("agent", "stopped before everything was acknowledged", { messages = left })
-    end
-    callback(left)
+  self.plugins:close(function()
+    self.publisher:close(seconds, function(left)
+      if left > 0 then
+        log.error("agent", "stopped before everything was acknowledged", { messages = left })
+      end
+      callback(left)
+    end)
   end)
 end
 

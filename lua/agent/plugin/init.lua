@@ -73,10 +73,10 @@ end
 
 -- A scheduled run that ended by itself: its output decides.
 local function read_output(self, plugin, how, result, ended)
-  local options = { code = result.code, later = self.later, before = plugin.kind }
-  self.read(result.stdout, options, function(err, metrics, refused, kind)
-    if kind and kind ~= "empty" then plugin.kind = kind end
-    local exit_reason = kind ~= "nagios" and run.exit_reason(result)
+  local options = { code = result.code, later = self.later, before = plugin.format }
+  self.read(result.stdout, options, function(err, metrics, refused, format)
+    if format and format ~= "empty" then plugin.format = format end
+    local exit_reason = format ~= "nagios" and run.exit_reason(result)
     if exit_reason then
       ended.status, ended.reason = run.FAILED, exit_reason
     elseif err then
@@ -149,7 +149,7 @@ end
 -- From now on this tree runs; a run under way keeps the one it has.
 local function take_tree(self, plugin, tree)
   local old = plugin.tree
-  plugin.tree, plugin.err, plugin.delay = tree, nil, nil
+  plugin.tree, plugin.err = tree, nil
   if old and old.path ~= tree.path and not plugin.running then self.checkout:release(plugin.record, old) end
   self:reschedule(plugin)
 end
@@ -160,8 +160,12 @@ local function retry_later(self, plugin, err)
   plugin.err = err
   plugin.delay = math.min(plugin.delay and plugin.delay * 2 or FIRST_RETRY, LONGEST_RETRY)
   local seconds = plugin.delay * (0.75 + self.random() / 2)
-  conclude(self, plugin, { type = "regular", at = self.wall() },
-    { status = run.FAILED, reason = "not checked out: " .. err.message })
+  if plugin.tree then
+    self.log.warning("plugin", "runs an older version: " .. err.message, fields_of(plugin, { code = err.code }))
+  else
+    conclude(self, plugin, { type = "regular", at = self.wall() },
+      { status = run.FAILED, reason = "not checked out: " .. err.message })
+  end
   plugin.retry = self.after(seconds, function()
     plugin.retry = nil
     fetch(self, plugin)
@@ -171,9 +175,11 @@ end
 function fetch(self, plugin)
   self.checkout:ensure(plugin.record, function(err, tree)
     if not is_current(self, plugin) then return end
-    if plugin.tree then return end -- an update was faster
+    if not err and plugin.tree and not plugin.stale then return end -- an update was faster
+    if tree then take_tree(self, plugin, tree) end
+    plugin.stale = err ~= nil -- what runs, if anything does, is not what the item asks for
     if err then return retry_later(self, plugin, err) end
-    take_tree(self, plugin, tree)
+    plugin.delay = nil
   end)
 end
 
@@ -304,7 +310,7 @@ function M:update(plugin, callback)
       return callback({ code = "gone", message = "the plugin is gone meanwhile" })
     end
     if plugin.retry then plugin.retry:cancel() end
-    plugin.retry = nil
+    plugin.retry, plugin.delay, plugin.stale = nil, nil, nil
     take_tree(self, plugin, tree)
     if changed then self.log.info("plugin", "updated", fields_of(plugin, { commit = tree.commit })) end
     callback(nil, changed)
