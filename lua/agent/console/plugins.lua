@@ -47,7 +47,7 @@ local function ended_how(body)
   local parts = {}
   if body.signal and body.signal ~= 0 then
     parts[1] = ("killed by signal %d"):format(body.signal)
-  elseif body.exit_code then
+  elseif body.exit_code and body.exit_code >= 0 then
     parts[1] = ("exit status %d"):format(body.exit_code)
   end
   if body.seconds then parts[#parts + 1] = "after " .. text.milliseconds(body.seconds * 1000) end
@@ -61,11 +61,11 @@ local show = {}
 function show.run(body, ok)
   pass_on(io.stdout, 1, body.stdout)
   pass_on(io.stderr, 2, body.stderr)
-  local how, why = ended_how(body), tostring(body.msg)
-  if how == "" then return tell(why) end
+  local how = ended_how(body)
   if ok then return tell("done: " .. how) end
-  why = (why:match("accurs an error:(.*)$") or why):gsub("%s+$", "") -- the contract's words
-  tell(("failed: %s (%s)"):format(why, how))
+  local msg = tostring(body.msg):gsub("%s+$", "")
+  local why = msg:match("accurs an error:(.*)$") -- the contract's words
+  tell((why and "failed: " .. why or msg) .. (how ~= "" and (" (%s)"):format(how) or ""))
 end
 
 function show.update(body, ok)
