@@ -170,3 +170,48 @@ describe("agent plugins", function()
       window.output)
   end)
 end)
+
+describe("agent plugins, with a real one from git", function()
+  local folder, agent
+
+  before_each(function() folder = program.folder() end)
+  after_each(function()
+    agent.kill("sigterm")
+    agent.wait(15)
+    program.remove(folder)
+  end)
+
+  local function run(...)
+    local child = program.agent({ "plugins", "-f", folder .. "/agent.lua", ... })
+    return child.wait(60), child.stdout, child.output
+  end
+
+  it("runs, disables, enables and updates it", function()
+    local repository = require("repository")
+    uv.fs_chmod(folder, tonumber("755", 8))
+    repository.commit(folder, "ops/mysql",
+      { ["plugin.sh"] = 'echo "out $*"; echo oops >&2; [ "$1" != bad ] || exit 3' })
+    local path = program.configure(folder, { agent = { git = repository.format(folder) } }, { ["a.loda"] = {
+      { measurement_type = "PLUGIN", name = "PLUGIN.db", git = repository.address("ops/mysql"), interval = "0" } } })
+    agent = program.agent({ "start", "-f", path })
+    program.ready(folder, agent)
+    program.wait("the checkout", 30, function()
+      return select(2, run()):find("a.loda +mysql +on call +yes +%x+ .* never run")
+    end)
+    local code, stdout, output = run("run", "a.loda", "db", "--", "-a", "b")
+    assert.same({ 0, "out -a b\n" }, { code, stdout })
+    assert.is_truthy(output:find("oops\n", 1, true) and output:find("done: exit status 0, after ", 1, true), output)
+    code, stdout, output = run("run", "a.loda", "mysql", "bad")
+    assert.same({ 1, "out bad\n" }, { code, stdout })
+    assert.is_truthy(output:find("failed: exit status 3: oops (exit status 3, after ", 1, true), output)
+    assert.is_truthy(select(2, run()):find(" failed +exit status 3: oops\n"))
+    assert.equal(0, (run("disable", "a.loda", "mysql")))
+    assert.is_truthy(select(2, run()):find("mysql +on call +no "))
+    assert.equal(0, (run("enable", "a.loda", "ops/mysql")))
+    assert.is_truthy(select(2, run()):find("mysql +on call +yes "))
+    local commit = repository.commit(folder, "ops/mysql", { ["plugin.sh"] = "echo new" })
+    code, stdout = run("update", "a.loda", repository.address("ops/mysql"))
+    assert.same({ 0, ("updated to %s\n"):format(commit:sub(1, 8)) }, { code, stdout })
+    assert.equal("new\n", (select(2, run("run", "a.loda", "mysql"))))
+  end)
+end)
