@@ -32,6 +32,8 @@ return {
     name = "nsq",
     -- tcp://HOST:4150 speaks nsqd's own protocol; http://HOST:4151 or HOST:4151 its HTTP API.
     servers = { "tcp://127.0.0.1:4150" },
+    -- TLS, AUTH and compression with nsqd; more outputs, such as InfluxDB itself: docs/outputs.md.
+    -- tls = true, tlsca = "/etc/agent/ca.pem", authsecret = "/etc/agent/nsqd.secret",
     maxmemory = "16MiB",
     spooldir = "/var/lib/agent/spool",
   },

@@ -99,6 +99,7 @@ describe("host.nsq", function()
     end, { plan = { tls = maker, name = "localhost" } })
     assert.is_nil(ready)
     assert.equal("ETLS", closed.code)
+    assert.matches("plain text", closed.message)
   end)
 
   it("says why there is no TLS", function()

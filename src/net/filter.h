@@ -29,6 +29,9 @@ struct filter_class {
      * filter has one and the beginning is its. */
     enum filter_state (*send)(struct filter *f, const char *bytes, size_t n, struct buffer *wire);
 
+    /* Appends what tells the peer that nothing more comes. Only free() may follow. */
+    void (*finish)(struct filter *f, struct buffer *wire);
+
     void (*free)(struct filter *f);
 };
 

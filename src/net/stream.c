@@ -342,9 +342,30 @@ static void on_closed(uv_handle_t *handle) {
     }
 }
 
+/* What the filters say last leaves if the peer takes it at once. */
+static void say_goodbye(struct stream *s) {
+    if (!s->connected || s->busy || s->broken || s->failed_filter) {
+        return;
+    }
+    for (int i = s->n_filters - 1; i >= 0; i--) {
+        struct buffer wire;
+        buffer_init(&wire, s->max_unsent);
+        s->filters[i]->class->finish(s->filters[i], &wire);
+        send_below(s, i, &wire);
+        buffer_free(&wire);
+    }
+    if (s->unsent.len) {
+        uv_buf_t all = uv_buf_init(s->unsent.data, (unsigned)s->unsent.len);
+        uv_try_write((uv_stream_t *)&s->tcp, &all, 1);
+    }
+}
+
 void stream_close(struct stream *s) {
     if (s->closing) {
         return;
+    }
+    if (s->n_filters) {
+        say_goodbye(s);
     }
     s->closing = true;
     uv_close((uv_handle_t *)&s->tcp, on_closed);

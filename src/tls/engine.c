@@ -142,6 +142,16 @@ static enum filter_state on_send(struct filter *f, const char *bytes, size_t n,
     return shake_hands(e, wire);
 }
 
+static void on_finish(struct filter *f, struct buffer *wire) {
+    struct engine *e = (struct engine *)f;
+    if (e->done) {
+        ERR_clear_error();
+        SSL_shutdown(e->ssl);
+        ERR_clear_error();
+        drain(e, wire);
+    }
+}
+
 static void on_free(struct filter *f) {
     struct engine *e = (struct engine *)f;
     SSL_free(e->ssl);
@@ -150,7 +160,7 @@ static void on_free(struct filter *f) {
 }
 
 static const struct filter_class class = {
-    .code = "ETLS", .receive = on_receive, .send = on_send, .free = on_free};
+    .code = "ETLS", .receive = on_receive, .send = on_send, .finish = on_finish, .free = on_free};
 
 /* The peer's certificate must be for `name`; a DNS name is told it too. */
 static bool expect_name(SSL *ssl, const char *name) {

@@ -87,6 +87,12 @@ static enum filter_state on_send(struct filter *f, const char *bytes, size_t n,
                                                 : fail(e, "more to be sent than there is room for");
 }
 
+static void on_finish(struct filter *f, struct buffer *wire) {
+    struct engine *e = (struct engine *)f;
+    give(&e->out, NULL, 0);
+    squeeze(&e->out, Z_FINISH, wire);
+}
+
 static void on_free(struct filter *f) {
     struct engine *e = (struct engine *)f;
     inflateEnd(&e->in);
@@ -94,8 +100,11 @@ static void on_free(struct filter *f) {
     free(e);
 }
 
-static const struct filter_class class = {
-    .code = "EDEFLATE", .receive = on_receive, .send = on_send, .free = on_free};
+static const struct filter_class class = {.code = "EDEFLATE",
+                                          .receive = on_receive,
+                                          .send = on_send,
+                                          .finish = on_finish,
+                                          .free = on_free};
 
 struct filter *deflate_filter(int level) {
     struct engine *e = calloc(1, sizeof *e);

@@ -155,21 +155,23 @@ describe("output influxdb of the real agent", function()
     assert.matches("points refused", agent.output)
   end)
 
-  it("proves who it is to InfluxDB 1.6, and keeps everything while it may not", function()
-    if not uv.fs_stat(INFLUXD) then return pending("InfluxDB 1.6: influxdb is not installed") end
-    start_influxd(true)
-    local login = "&u=web&p=s3cret"
-    local made = get(("http://127.0.0.1:%d/query"):format(port),
-      "q=" .. escape("CREATE USER web WITH PASSWORD 's3cret' WITH ALL PRIVILEGES"))
-    assert.is_nil(made:find("error", 1, true), made)
-    program.write(folder .. "/password", "wrong\n")
-    start_agent({ user = "web", password = folder .. "/password" })
-    assert.equal(503, select(2, program.curl(folder, "/post?ns=" .. NS, metrics())))
-    assert.equal("HTTP_401", status().last_error.code)
-    program.write(folder .. "/password", "s3cret\n")
-    program.wait("the points", 60, function() return query('SELECT * FROM "RUN.whole"', login) end)
-    expect_all(login)
-  end)
+  for _, auth in ipairs({ "basic", "query" }) do
+    it("proves who it is to InfluxDB 1.6 by " .. auth .. ", and keeps everything while it may not", function()
+      if not uv.fs_stat(INFLUXD) then return pending("InfluxDB 1.6: influxdb is not installed") end
+      start_influxd(true)
+      local login = "&u=web&p=s3cret"
+      local made = get(("http://127.0.0.1:%d/query"):format(port),
+        "q=" .. escape("CREATE USER web WITH PASSWORD 's3cret' WITH ALL PRIVILEGES"))
+      assert.is_nil(made:find("error", 1, true), made)
+      program.write(folder .. "/password", "wrong\n")
+      start_agent({ user = "web", password = folder .. "/password", auth = auth, ack = 1, spoolsize = 0 })
+      assert.equal(503, select(2, program.curl(folder, "/post?ns=" .. NS, metrics())))
+      assert.equal("HTTP_401", status().last_error.code)
+      program.write(folder .. "/password", "s3cret\n")
+      program.wait("the points", 60, function() return query('SELECT * FROM "RUN.whole"', login) end)
+      expect_all(login)
+    end)
+  end
 
   it("writes to VictoriaMetrics what it reads back equal", function()
     if not uv.fs_stat(VICTORIA) then return pending("VictoriaMetrics: victoria-metrics is not installed") end

@@ -38,6 +38,24 @@ static void what_one_sends_the_other_receives_at_once(void **state) {
     }
 }
 
+static void the_end_is_told(void **state) {
+    (void)state;
+    struct filter *one = deflate_filter(6);
+    struct filter *two = deflate_filter(6);
+    struct buffer wire;
+    struct buffer plain;
+    buffer_init(&wire, ROOM);
+    buffer_init(&plain, ROOM);
+    one->class->send(one, "last", 4, &wire);
+    one->class->finish(one, &wire);
+    assert_int_equal(two->class->receive(two, wire.data, wire.len, &plain, NULL), FILTER_ENDED);
+    assert_int_equal(plain.len, 4);
+    one->class->free(one);
+    two->class->free(two);
+    buffer_free(&wire);
+    buffer_free(&plain);
+}
+
 static void what_is_no_deflate_fails(void **state) {
     (void)state;
     struct filter *f = deflate_filter(6);
@@ -91,6 +109,7 @@ static void a_gzip_text_reads_back_equal(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_one_sends_the_other_receives_at_once),
+        cmocka_unit_test(the_end_is_told),
         cmocka_unit_test(what_is_no_deflate_fails),
         cmocka_unit_test(a_bomb_stops_at_the_cap),
         cmocka_unit_test(a_gzip_text_reads_back_equal),

@@ -162,6 +162,21 @@ static void whatever_the_slices_both_ends_understand_each_other(void **state) {
     }
 }
 
+static void the_end_is_told(void **state) {
+    (void)state;
+    struct pair p;
+    open_pair(&p, context(false, &ca, NULL), context(true, NULL, &server), "nsqd.example.org");
+    p.ends[0]->class->finish(p.ends[0], &p.wire[0]); /* nothing to say before the handshake */
+    assert_int_equal(p.wire[0].len, 0);
+    send(&p, 0, "last words", 10);
+    carry(&p, ROOM);
+    p.ends[0]->class->finish(p.ends[0], &p.wire[0]);
+    carry(&p, ROOM);
+    assert_int_equal(p.plain[1].len, 10);
+    assert_int_equal(p.state[1], FILTER_ENDED);
+    close_pair(&p);
+}
+
 static void an_address_is_a_name_too(void **state) {
     (void)state;
     struct pair p;
@@ -245,6 +260,7 @@ static void what_cannot_be_used_is_named(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whatever_the_slices_both_ends_understand_each_other),
+        cmocka_unit_test(the_end_is_told),
         cmocka_unit_test(an_address_is_a_name_too),
         cmocka_unit_test(a_server_of_another_name_or_authority_is_told_nothing),
         cmocka_unit_test(a_server_with_an_authority_demands_a_certificate),

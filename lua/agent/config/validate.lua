@@ -167,6 +167,19 @@ local function check_together(conf, report)
   end
 end
 
+-- The same of one output.
+local function second_thoughts_of_output(output, path, warn)
+  if output.name == "influxdb" and output.url:find("^http:") and (output.token ~= "" or output.password ~= "") then
+    warn(path .. ".url", "passwords and tokens go through the network in plain text; https:// would hide them")
+  end
+  for _, server in ipairs(output.name == "nsq" and output.tls and output.servers or {}) do
+    if not server:find("^tcp:") and not server:find("^https:") then
+      warn(path .. ".tls", "has no effect on servers over http; https://HOST:PORT has TLS")
+      break
+    end
+  end
+end
+
 -- What is allowed and yet seldom meant.
 local function second_thoughts(conf, warn)
   if conf.agent.pluginsuser == "root" then
@@ -175,6 +188,9 @@ local function second_thoughts(conf, warn)
   local user = conf.agent.pluginsuser
   if user ~= "" and not require("agent.user").find(user) then
     warn("agent.pluginsuser", "this machine has no such user: plugins will not run")
+  end
+  for i, output in ipairs({ conf.output, unpack(conf.output.also) }) do
+    second_thoughts_of_output(output, i == 1 and "output" or luafile.join("output.also", i - 1), warn)
   end
   if conf.agent.registryaddr == "" then
     warn("agent.registryaddr", "no registry: there are no namespaces, so nothing is published")

@@ -16,9 +16,12 @@ function M.new(conf)
   return setmetatable({ conf = conf }, M)
 end
 
+-- nil, err where the module isn't installed.
 local function module(name)
   require("agent.worker.modules").enable()
-  return require(name)
+  local ok, found = pcall(require, name)
+  if ok then return found end
+  return nil, { code = "module", message = ("module %s can't be loaded: %s"):format(name, found:match("^[^\n]*")) }
 end
 
 -- Reads files { name = path } one after the other; callback(err, { name = text }).
@@ -45,7 +48,9 @@ end
 local function context(self, texts)
   local known = self.texts
   if self.tls and known.ca == texts.ca and known.cert == texts.cert and known.key == texts.key then return self.tls end
-  local tls, message, code = module("tls").client({ ca = texts.ca, cert = texts.cert, key = texts.key })
+  local library, err = module("tls")
+  if not library then return nil, err end
+  local tls, message, code = library.client({ ca = texts.ca, cert = texts.cert, key = texts.key })
   if not tls then return nil, { code = code, message = message } end
   self.tls, self.texts = tls, texts
   return tls
@@ -67,7 +72,11 @@ function M:prepare(tls, host, callback)
       if not maker then return callback(why) end
       found.tls, found.name = maker, given(conf.tlsname) or host
     end
-    if conf.compress then found.deflate = module("zlib").deflater(QUICK) end
+    if conf.compress then
+      local library, why = module("zlib")
+      if not library then return callback(why) end
+      found.deflate = library.deflater(QUICK)
+    end
     callback(nil, found)
   end)
 end

@@ -190,6 +190,23 @@ describe("the configuration's schema", function()
     assert.same({ "agent.reportaddr", "member", "trace" }, keys)
   end)
 
+  it("warns of outputs that are less safe than they look", function()
+    local function warned(output)
+      local conf, warnings = config.validate({ agent = { registryaddr = "http://r" }, output = output })
+      assert.is_truthy(conf)
+      local keys = {}
+      for _, warning in ipairs(warnings) do keys[warning.key] = true end
+      return keys
+    end
+    assert.is_true(warned({ name = "influxdb", url = "http://db", token = "/t" })["output.url"])
+    assert.is_nil(warned({ name = "influxdb", url = "https://db", token = "/t" })["output.url"])
+    assert.is_nil(warned({ name = "influxdb", url = "http://db" })["output.url"])
+    assert.is_true(warned({ tls = true, servers = { "tcp://a:1", "b:2" } })["output.tls"])
+    assert.is_nil(warned({ tls = true, servers = { "tcp://a:1", "https://b:2" } })["output.tls"])
+    local more = { name = "influxdb", url = "http://db", password = "/p" }
+    assert.is_true(warned({ also = { more } })["output.also[1].url"])
+  end)
+
   it("warns of plugins that run as root and of no registry", function()
     local _, warnings = config.validate({ agent = { pluginsuser = "root" } })
     assert.equal("agent.pluginsuser", warnings[1].key == "agent.registryaddr" and warnings[2].key or warnings[1].key)
