@@ -494,6 +494,64 @@ describe("host.http", function()
     forgotten:close()
   end)
 
+  it("gives an answer again to the same bytes, as long as it may", function()
+    local calls, keep = 0, 1000
+    local server, to = serve({}, function(_, reply)
+      calls = calls + 1
+      reply:send(200, { A = "b" }, "answer " .. calls, keep)
+    end)
+    local one = "GET / HTTP/1.1\r\n" .. H .. "\r\n"
+    local client = raw.connect(to)
+    local function ask(bytes, slice)
+      client.received = ""
+      client:send_slices(bytes, slice or #bytes):expect("A: b\r\n\r\nanswer %d+$")
+      return tonumber(client.received:match("answer (%d+)$"))
+    end
+    local function again()
+      for _ = 1, 5 do -- not across the end of a second: the Date would be wrong
+        local first = ask(one)
+        if ask(one) == first then return first end
+      end
+    end
+    local first = assert.is_number(again())
+    assert.is_true(ask("GET / HTTP/1.1\r\nHost: y\r\n\r\n") > calls - 1) -- other bytes may have another answer
+    assert.equal(calls + 1, ask(one, 1)) -- pieces are read as ever
+    server:forget()
+    assert.equal(calls + 1, ask(one))
+    keep = 1
+    server:forget()
+    local before, brief = uv.now(), ask(one)
+    loop.wait(function() return uv.now() > before + 2 end)
+    assert.is_true(ask(one) > brief)
+    client:send(one:rep(3) .. "GET / HTTP/1.0\r\n\r\n"):until_closed()
+    assert.is_true(server:counters().requests > calls and first ~= nil)
+    client = raw.connect(to):send("HEAD / HTTP/1.0\r\n\r\n")
+    assert.matches("\r\n\r\n$", client:until_closed())
+  end)
+
+  it("gives nothing again that came late, has a body, or ends its connection", function()
+    local calls, waiting = 0, nil
+    local _, to = serve({ requests = 3 }, function(request, reply)
+      calls = calls + 1
+      if request.path == "/late" then waiting = reply else reply:send(200, {}, "answer " .. calls, 1000) end
+    end)
+    local client = raw.connect(to)
+    for i = 1, 2 do
+      client:send("GET /late HTTP/1.1\r\n" .. H .. "\r\n")
+      loop.wait(function() return waiting end)
+      waiting:send(200, {}, "late " .. i, 1000)
+      waiting = nil
+      client:expect("late " .. i .. "$")
+    end
+    client:send("GET / HTTP/1.1\r\n" .. H .. "\r\n"):until_closed()
+    client = raw.connect(to)
+    for i = 4, 5 do
+      client:send("POST / HTTP/1.1\r\n" .. H .. "Content-Length: 1\r\n\r\nx"):expect("answer " .. i .. "$")
+    end
+    client:send("GET / HTTP/1.1\r\n" .. H .. "\r\n"):until_closed()
+    assert.matches("answer 6$", client.received)
+  end)
+
   it("raises on options that can't be", function()
     for _, options in ipairs({ {}, { ip = "127.0.0.1" }, { ip = "::1", path = "/x", on_request = print },
       { ip = "::1", port = 70000, on_request = print }, { ip = "::1", port = 0, body = -1, on_request = print } }) do

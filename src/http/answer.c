@@ -50,8 +50,17 @@ static const char *reason_of(int status) {
     return "Other";
 }
 
+uint64_t http_answer_second(struct http_server *s) {
+    uint64_t turn = uv_now(s->clock.loop);
+    if (turn != s->second_at || !s->second) {
+        s->second_at = turn;
+        s->second = (uint64_t)clock_wall_ns() / NS_PER_S;
+    }
+    return s->second;
+}
+
 static const char *date_now(struct http_server *s) {
-    time_t now = (time_t)(clock_wall_ns() / NS_PER_S);
+    time_t now = (time_t)http_answer_second(s);
     if (now != s->date_of) {
         struct tm t;
         gmtime_r(&now, &t);

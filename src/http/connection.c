@@ -95,74 +95,6 @@ void http_connection_answered(struct http_connection *c) {
     http_connection_enter(c, HTTP_IDLE);
 }
 
-static void on_written(uv_write_t *write, int status) {
-    struct http_connection *c = write->data;
-    free(c->writing);
-    c->writing = NULL;
-    if (c->state == HTTP_CLOSED) {
-        return;
-    }
-    if (status < 0) {
-        http_connection_close(c);
-    } else if (c->state == HTTP_WRITE) {
-        http_connection_count(c);
-        http_connection_answered(c);
-        http_connection_resume(c);
-    }
-}
-
-/* Writes both pieces, what the socket doesn't take now in the background. Returns whether all of it
- * is out already; a connection that failed is closed. */
-static bool write_out(struct http_connection *c, const char *head, size_t head_len,
-                      const char *body, size_t body_len) {
-    uv_buf_t pieces[] = {{.base = (char *)head, .len = head_len},
-                         {.base = (char *)body, .len = body_len}};
-    int taken = uv_try_write(&c->peer.stream, pieces, body_len ? 2 : 1);
-    if (taken < 0 && taken != UV_EAGAIN) {
-        http_connection_close(c);
-        return false;
-    }
-    size_t done = taken < 0 ? 0 : (size_t)taken;
-    if (done == head_len + body_len) {
-        return true;
-    }
-    size_t head_left = done < head_len ? head_len - done : 0;
-    size_t body_done = done > head_len ? done - head_len : 0;
-    size_t left = head_left + (body_len - body_done);
-    c->writing = malloc(left);
-    c->write.data = c;
-    if (c->writing) {
-        memcpy(c->writing, head + (head_len - head_left), head_left);
-        memcpy(c->writing + head_left, body + body_done, body_len - body_done);
-    }
-    uv_buf_t rest = {.base = c->writing, .len = left};
-    if (!c->writing || uv_write(&c->write, &c->peer.stream, &rest, 1, on_written) != 0) {
-        free(c->writing);
-        c->writing = NULL;
-        http_connection_close(c);
-    }
-    return false;
-}
-
-static void answer(struct http_connection *c, int status, const char *headers, size_t headers_len,
-                   const char *body, size_t body_len) {
-    struct http_server *s = c->server;
-    c->in_hand = 0;
-    if (!http_answer_head(s, status, c->keep_alive, c->request.minor, headers, headers_len,
-                          body_len)) {
-        http_connection_close(c);
-        return;
-    }
-    bool bodyless = c->head_only || status == 204 || status == 304;
-    http_connection_enter(c, HTTP_WRITE);
-    if (write_out(c, s->headers.data, s->headers.len, body, bodyless ? 0 : body_len)) {
-        http_connection_answered(c);
-    }
-    if (c->state != HTTP_CLOSED) {
-        http_connection_count(c);
-    }
-}
-
 /* The server's own word: said, and the connection ends. */
 static void refuse(struct http_connection *c, int status, const char *why) {
     static const char text[] = "Content-Type: text/plain; charset=utf-8\r\n";
@@ -173,8 +105,8 @@ static void refuse(struct http_connection *c, int status, const char *why) {
     c->keep_alive = false;
     detach(c);
     bool busy = status == 503;
-    answer(c, status, busy ? later : text, busy ? sizeof later - 1 : sizeof text - 1, body,
-           (size_t)n);
+    http_connection_answer(c, status, busy ? later : text,
+                           busy ? sizeof later - 1 : sizeof text - 1, body, (size_t)n, 0);
 }
 
 void http_connection_expire(struct http_connection *c) {
@@ -196,7 +128,7 @@ void http_connection_expire(struct http_connection *c) {
     }
 }
 
-static void hand_over(struct http_connection *c) {
+static void hand_over(struct http_connection *c, const char *raw, size_t raw_len) {
     struct http_server *s = c->server;
     const struct http_request *r = &c->request;
     s->counters.requests++;
@@ -205,10 +137,13 @@ static void hand_over(struct http_connection *c) {
     c->keep_alive = r->keep_alive && c->served < s->limits.requests;
     http_connection_enter(c, HTTP_ANSWER);
     c->in_hand = r->body.len;
+    c->raw = raw;
+    c->raw_len = raw_len;
     s->handler(s->user, c, r);
     if (c->state == HTTP_CLOSED) {
         return;
     }
+    c->raw = NULL;
     buffer_free(&c->request.body);
     if (c->state == HTTP_ANSWER && !c->reply) {
         refuse(c, 500, "no answer");
@@ -244,13 +179,19 @@ static size_t pump(struct http_connection *c, const char *bytes, size_t n) {
     while (at < n && takes_input(c)) {
         if (requests == REQUESTS_A_TURN) {
             http_server_turn_again(c->server);
-            c->more = true;
+            c->more = c->server->more = true;
             break;
         }
-        if (c->state == HTTP_IDLE) {
+        size_t used = http_connection_answer_prepared(c, bytes + at, n - at);
+        if (used) {
+            at += used;
+            requests++;
+            continue;
+        }
+        bool whole = c->state == HTTP_IDLE;
+        if (whole) {
             http_connection_enter(c, HTTP_HEAD);
         }
-        size_t used = 0;
         enum http_event event = http_request_feed(&c->request, bytes + at, n - at, &used);
         at += used;
         http_connection_count(c);
@@ -260,7 +201,8 @@ static size_t pump(struct http_connection *c, const char *bytes, size_t n) {
             body_follows(c, at == n);
         } else if (event == HTTP_EVENT_DONE) {
             requests++;
-            hand_over(c);
+            whole = whole && c->request.phase == HTTP_PHASE_DONE && !c->request.body.len;
+            hand_over(c, whole ? bytes + at - used : NULL, used);
         } else if (c->server->counters.memory > c->server->limits.memory) {
             refuse(c, 503, "too many bodies at once");
         }
@@ -381,10 +323,14 @@ bool http_reply_send(struct http_reply *r, int status, const char *headers, size
         return false;
     }
     detach(c);
-    answer(c, status, headers, headers_len, body, body_len);
+    http_connection_answer(c, status, headers, headers_len, body, body_len, r->keep_ms);
     bool alive = c->state != HTTP_CLOSED;
     http_connection_resume(c);
     return alive;
+}
+
+void http_reply_keep(struct http_reply *r, unsigned ms) {
+    r->keep_ms = ms;
 }
 
 void http_reply_drop(struct http_reply *r) {

@@ -4,6 +4,7 @@
 
 #include <time.h>
 
+#include "http/prepared.h"
 #include "http/server.h"
 
 enum { HTTP_READ_MAX = 64 * 1024 };
@@ -37,6 +38,9 @@ struct http_connection {
     size_t held;    /* bytes counted in server->counters.memory for this one */
     size_t in_hand; /* bytes of the body that the handler has got */
     unsigned served;
+    const char
+        *raw; /* the request's bytes as they came, if in one piece; during the handler only */
+    size_t raw_len;
     bool reading;
     bool pumping;
     bool more;      /* has its turn again in the next round of the loop */
@@ -62,6 +66,9 @@ struct http_server {
     bool listening;
     bool closing;
     bool postponed;   /* a new connection waits to be accepted in the next turn */
+    bool more;        /* some connection has */
+    unsigned looks;   /* at the sockets to come before the loop may sleep */
+    uint64_t busy_at; /* uv_now() of the last prepared answer */
     unsigned accepts; /* in this turn of the loop */
     struct http_limits limits;
     struct http_counters counters;
@@ -70,8 +77,10 @@ struct http_server {
     void *user;
     char *path; /* owned: the unix socket's */
     uint64_t socket_device, socket_inode;
+    uint64_t second, second_at; /* of the wall clock, and the turn it was read in */
     time_t date_of;
     char date[40];
+    struct http_prepared prepared;
     char *read_buffer;     /* owned; libuv's reads are handled before the next one begins */
     struct buffer headers; /* the head of the answer that is being composed */
 };
@@ -89,10 +98,22 @@ void http_connection_expire(struct http_connection *c);
 
 /* Calls http_connection_resume() for whoever has `more` in the next round of the loop. */
 void http_server_turn_again(struct http_server *s);
+/* A prepared answer was given: who asks at such a rate asks again within microseconds, and going to
+ * sleep and waking up would take longer than looking a few times. */
+void http_server_stay_awake(struct http_server *s);
+/* write.c: see http_reply_send(); what is `keep_ms`: http_reply_keep(). */
+void http_connection_answer(struct http_connection *c, int status, const char *headers,
+                            size_t headers_len, const char *body, size_t body_len,
+                            unsigned keep_ms);
+/* write.c: answers with what is prepared for these very bytes; 0: nothing is, or how many of them
+ * were used. */
+size_t http_connection_answer_prepared(struct http_connection *c, const char *bytes, size_t n);
 
 /* listen.c: makes the socket at `path`, in place of one nobody listens on. fd or -errno. */
 int http_listen_unix(const char *path, const char **why);
 
+/* answer.c: seconds of the wall clock, as of this turn of the loop. */
+uint64_t http_answer_second(struct http_server *s);
 /* answer.c: the status line and the server's own headers into s->headers. `length` is
  * HTTP_LENGTH_CHUNKED or HTTP_LENGTH_UNKNOWN for a stream. */
 #define HTTP_LENGTH_CHUNKED ((size_t)-1)

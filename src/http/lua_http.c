@@ -187,6 +187,14 @@ static int server_close(lua_State *L) {
     return 0;
 }
 
+static int server_forget(lua_State *L) {
+    struct server *s = check_server(L);
+    if (s->core) {
+        http_server_forget(s->core);
+    }
+    return 0;
+}
+
 static int server_port(lua_State *L) {
     struct server *s = check_server(L);
     lua_pushinteger(L, s->core ? http_server_port(s->core) : 0);
@@ -218,6 +226,7 @@ static int server_counters(lua_State *L) {
 static const luaL_Reg server_methods[] = {
     {"close", server_close},
     {"counters", server_counters},
+    {"forget", server_forget},
     {"port", server_port},
     {NULL, NULL},
 };

@@ -97,7 +97,10 @@ static int reply_send(lua_State *L) {
     const char *body = luaL_optlstring(L, 4, "", &body_len);
     char lines[HEADERS_MAX];
     size_t lines_len = compose_headers(L, 3, lines);
+    int keep_ms = (int)luaL_optinteger(L, 5, 0);
+    luaL_argcheck(L, keep_ms >= 0 && keep_ms <= 1000, 5, "0 to 1000 ms expected");
     begin_answer(L, r);
+    http_reply_keep(&r->link, (unsigned)keep_ms);
     lua_pushboolean(L, http_reply_send(&r->link, status, lines, lines_len, body, body_len));
     return 1;
 }

@@ -8,7 +8,7 @@
 
 #include "http/connection.h"
 
-enum { BACKLOG = 256, CLOCK_MS = 500, HEADERS_MAX = 16 * 1024, ACCEPTS_A_TURN = 32 };
+enum { BACKLOG = 256, CLOCK_MS = 500, HEADERS_MAX = 16 * 1024, ACCEPTS_A_TURN = 32, LOOKS = 50 };
 
 const struct http_limits http_default_limits = {
     .connections = 256,
@@ -27,6 +27,7 @@ static void free_when_last(uv_handle_t *handle) {
     struct http_server *s = handle->data;
     if (--s->open_handles == 0) {
         buffer_free(&s->headers);
+        http_prepared_free(&s->prepared);
         free(s->read_buffer);
         free(s->path);
         free(s);
@@ -79,15 +80,9 @@ static void welcome(struct http_server *s) {
     }
 }
 
-static void give_turns(uv_idle_t *idle) {
-    struct http_server *s = idle->data;
-    uv_idle_stop(idle); /* whoever isn't done starts it again */
-    s->accepts = 0;
-    if (s->postponed) {
-        s->postponed = false;
-        welcome(s);
-    }
+static void give_more(struct http_server *s) {
     struct http_connection *next;
+    s->more = false; /* whoever isn't done sets it again */
     for (struct http_connection *c = s->first; c; c = next) {
         next = c->next;
         if (c->more) {
@@ -97,10 +92,35 @@ static void give_turns(uv_idle_t *idle) {
     }
 }
 
+static void give_turns(uv_idle_t *idle) {
+    struct http_server *s = idle->data;
+    uv_idle_stop(idle); /* whoever isn't done starts it again */
+    s->accepts = 0;
+    if (s->looks) {
+        s->looks--;
+        uv_idle_start(idle, give_turns);
+    }
+    if (s->postponed) {
+        s->postponed = false;
+        welcome(s);
+    }
+    if (s->more) {
+        give_more(s);
+    }
+}
+
 void http_server_turn_again(struct http_server *s) {
     uv_idle_start(&s->turns, give_turns);
 }
 
+void http_server_stay_awake(struct http_server *s) {
+    uint64_t now = uv_now(s->clock.loop);
+    if (now - s->busy_at <= 1) {
+        s->looks = LOOKS;
+        uv_idle_start(&s->turns, give_turns);
+    }
+    s->busy_at = now;
+}
 struct http_server *http_server_new(uv_loop_t *loop, const struct http_limits *limits,
                                     http_handler handler, void *user) {
     struct http_server *s = calloc(1, sizeof *s);
@@ -115,6 +135,7 @@ struct http_server *http_server_new(uv_loop_t *loop, const struct http_limits *l
     s->handler = handler;
     s->user = user;
     buffer_init(&s->headers, HEADERS_MAX);
+    http_prepared_init(&s->prepared);
     uv_timer_init(loop, &s->clock);
     uv_idle_init(loop, &s->turns);
     s->clock.data = s->turns.data = s;
@@ -214,6 +235,10 @@ void http_server_close(struct http_server *s) {
     if (s->listening) {
         uv_close(&s->listener.handle, free_when_last);
     }
+}
+
+void http_server_forget(struct http_server *s) {
+    http_prepared_forget(&s->prepared);
 }
 
 struct http_counters http_server_counters(const struct http_server *s) {

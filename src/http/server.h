@@ -36,7 +36,7 @@ struct http_counters {
     unsigned connections; /* open now */
     size_t memory;        /* bytes held now */
     uint64_t accepted;
-    uint64_t requests; /* handed to the handler */
+    uint64_t requests; /* answered, by the handler or with what it had prepared */
     uint64_t refused;  /* answered by the server itself: malformed, too large, too slow */
     uint64_t dropped;  /* closed to make room, or because the client didn't take its answer */
 };
@@ -47,6 +47,7 @@ struct http_reply {
     struct http_connection *connection; /* NULL: answered, or the client is gone */
     /* May be set on a stream; called once when its client goes before http_reply_finish(). */
     void (*on_gone)(struct http_reply *r);
+    unsigned keep_ms; /* of the answer to come, see http_reply_keep() */
 };
 
 /* Called once for every request; valid during the call only, except what was attached. The handler
@@ -77,6 +78,12 @@ void http_reply_attach(struct http_reply *r, struct http_connection *c);
  * connection's fate are added here. false: the client is gone, or it was answered before. */
 bool http_reply_send(struct http_reply *r, int status, const char *headers, size_t headers_len,
                      const char *body, size_t body_len);
+
+/* To be called before http_reply_send(), from within the handler: whoever sends the very same bytes
+ * within `ms` gets the same answer without a call of the handler, until http_server_forget(). Not
+ * for HEAD, nor where the request came in pieces or with a body; then this does nothing. */
+void http_reply_keep(struct http_reply *r, unsigned ms);
+void http_server_forget(struct http_server *s);
 
 /* Answers with a body whose length isn't known yet, in pieces until http_reply_finish(): chunked,
  * to HTTP/1.0 until the connection is closed. It is the connection's last answer. A client that

@@ -56,6 +56,9 @@ function Server:close() end
 ---@return host.http.counters
 function Server:counters() end
 
+--- Forgets the answers that were to be given again, see Reply:send().
+function Server:forget() end
+
 ---@return integer port that was bound; 0 on a unix socket and when closed
 function Server:port() end
 
@@ -95,8 +98,10 @@ function Reply:finish() end
 ---@param status integer 200..599
 ---@param headers? table<string, string>
 ---@param body? string
+---@param keep_ms? integer so long (0..1000, default 0) whoever sends the very same bytes gets the same answer without
+--- a call of on_request, until Server:forget(). Only for what the bytes of the request alone decide.
 ---@return boolean
-function Reply:send(status, headers, body) end
+function Reply:send(status, headers, body, keep_ms) end
 
 --- Whether two strings are the same; the time it takes depends on the length of the first alone.
 ---@param given string

@@ -37,7 +37,7 @@ end
 
 local function make_router(self, deps)
   local router = require("agent.http.router").new({
-    access = self.access, audit = self.audit,
+    access = self.access, audit = self.audit, changing = function() self:forget() end,
   })
   for _, routes in ipairs({ "me", "post", "update" }) do
     require("agent.http." .. routes).register(router, METHODS, deps)
@@ -95,7 +95,12 @@ local function complete(self, conf, deps)
     counters = function() return self:counters() end }
   for name, value in pairs(deps) do all[name] = value end
   all.feed = require("agent.http.feed").new({ now = all.now, later = all.later })
-  if deps.watch then deps.watch(function(...) all.feed:offer(...) end) end
+  if deps.watch then
+    deps.watch(function(...)
+      self:forget()
+      all.feed:offer(...)
+    end)
+  end
   return all
 end
 
@@ -123,6 +128,12 @@ function M.start(conf, deps, callback)
     deps.log.info("http", "listening", { tcp = self:address(), unix = self.path })
     callback(nil, self)
   end)
+end
+
+--- Forgets answers that were to be given again: something has changed.
+function Server:forget()
+  if self.tcp then self.tcp:forget() end
+  if self.unix then self.unix:forget() end
 end
 
 --- Reads the token file and the group anew; what can't be read is logged, and the old stays.

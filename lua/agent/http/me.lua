@@ -5,6 +5,9 @@ local json = require("agent.json")
 
 local M = {}
 
+-- Whoever asks the same again within this time gets the same answer, if nothing has been published or changed since.
+local KEEP_MS = 20
+
 --- Registers the routes. status() → table, namespaces() → array of names, traffic() → the metrics of the
 --- last NET collection or nil.
 function M.register(router, methods, deps)
@@ -12,7 +15,7 @@ function M.register(router, methods, deps)
     local status = {}
     for key, value in pairs(deps.status()) do status[key] = value end
     status.namespaces = json.list(deps.namespaces())
-    return answer.json(reply, 200, json.encode(status))
+    return answer.json(reply, 200, json.encode(status), nil, KEEP_MS)
   end, "read")
 
   router:route(methods, "/me/ns", function(_, reply)

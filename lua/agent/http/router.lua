@@ -7,10 +7,12 @@ local M = {}
 M.__index = M
 
 --- options: access, with :check(request, reply, right) → refusal = { status, text, headers } or nil, who; and
---- audit, with :note(who, request, status, result). Without them everybody may everything, unrecorded.
+--- audit, with :note(who, request, status, result). Without them everybody may everything, unrecorded. changing() is
+--- called before and after every call that may change something.
 function M.new(options)
   options = options or {}
-  return setmetatable({ routes = {}, access = options.access, audit = options.audit }, M)
+  return setmetatable({ routes = {}, access = options.access, audit = options.audit,
+    changing = options.changing or function() end }, M)
 end
 
 --- `methods`: names with spaces between; HEAD goes wherever GET goes. handler(request, reply) answers at once
@@ -86,6 +88,7 @@ end
 local function recorded(self, request, reply, who)
   local wrapped = {}
   function wrapped.send(_, status, headers, body)
+    self.changing()
     self.audit:note(who, request, status, body)
     return reply:send(status, headers, body)
   end
@@ -108,6 +111,7 @@ function M:handle(request, reply)
   if self.access then
     local refusal, who = self.access:check(request, reply, right)
     if right ~= "read" and self.audit and who then reply = recorded(self, request, reply, who) end
+    if right ~= "read" then self.changing() end
     if refusal then return answer.text(request, reply, refusal.status, refusal.text, refusal.headers) end
   end
   if handler then return handler.call(request, reply) end

@@ -33,6 +33,21 @@ describe("the router", function()
     assert.same({ 200, 200 }, { ask(r, "HEAD", "/a").status, ask(r, "HEAD", "/b").status })
   end)
 
+  it("tells before and after a change that answers given before hold no more", function()
+    local changes, late = 0, nil
+    local access = { check = function(_, _, _, right) return nil, right ~= "read" and "me" or nil end }
+    local function changing() changes = changes + 1 end
+    local r = router.new({ access = access, audit = { note = function() end }, changing = changing })
+      :route("GET", "/read", hello, "read"):route("GET", "/change", function(_, reply) late = reply end)
+    ask(r, "GET", "/read")
+    ask(r, "GET", "/nowhere")
+    assert.equal(0, changes)
+    ask(r, "GET", "/change")
+    assert.equal(1, changes)
+    late:send(200, {}, "done")
+    assert.equal(2, changes)
+  end)
+
   it("loads rare routes when one of them is asked for", function()
     local loaded, r = 0, router.new()
     local function load()
