@@ -11,7 +11,7 @@ packages_of() {
     lint) echo clang clang-tidy clang-format cppcheck lua-check luarocks shellcheck ;;
     fuzz) echo clang libclang-rt-dev ;;
     servers) echo chrony fcgiwrap influxdb influxdb-client monitoring-plugins-basic nginx-light openssh-server prometheus victoria-metrics ;;
-    bench) echo collectd-core prometheus-node-exporter linux-perf strace ;;
+    bench) echo collectd-core prometheus-node-exporter linux-perf strace wrk ;;
     *) echo "deps.sh: unknown set $1" >&2; exit 64 ;;
     esac
 }

@@ -498,7 +498,8 @@ describe("host.http", function()
     local calls, keep = 0, 1000
     local server, to = serve({}, function(_, reply)
       calls = calls + 1
-      reply:send(200, { A = "b" }, "answer " .. calls, keep)
+      reply:keep(keep)
+      reply:send(200, { A = "b" }, "answer " .. calls)
     end)
     local one = "GET / HTTP/1.1\r\n" .. H .. "\r\n"
     local client = raw.connect(to)
@@ -533,13 +534,14 @@ describe("host.http", function()
     local calls, waiting = 0, nil
     local _, to = serve({ requests = 3 }, function(request, reply)
       calls = calls + 1
-      if request.path == "/late" then waiting = reply else reply:send(200, {}, "answer " .. calls, 1000) end
+      reply:keep(1000)
+      if request.path == "/late" then waiting = reply else reply:send(200, {}, "answer " .. calls) end
     end)
     local client = raw.connect(to)
     for i = 1, 2 do
       client:send("GET /late HTTP/1.1\r\n" .. H .. "\r\n")
       loop.wait(function() return waiting end)
-      waiting:send(200, {}, "late " .. i, 1000)
+      waiting:send(200, {}, "late " .. i)
       waiting = nil
       client:expect("late " .. i .. "$")
     end

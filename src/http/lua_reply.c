@@ -97,10 +97,7 @@ static int reply_send(lua_State *L) {
     const char *body = luaL_optlstring(L, 4, "", &body_len);
     char lines[HEADERS_MAX];
     size_t lines_len = compose_headers(L, 3, lines);
-    int keep_ms = (int)luaL_optinteger(L, 5, 0);
-    luaL_argcheck(L, keep_ms >= 0 && keep_ms <= 1000, 5, "0 to 1000 ms expected");
     begin_answer(L, r);
-    http_reply_keep(&r->link, (unsigned)keep_ms);
     lua_pushboolean(L, http_reply_send(&r->link, status, lines, lines_len, body, body_len));
     return 1;
 }
@@ -153,6 +150,14 @@ static int reply_finish(lua_State *L) {
     return 1;
 }
 
+static int reply_keep(lua_State *L) {
+    struct lua_reply *r = check_reply(L);
+    int ms = (int)luaL_checkinteger(L, 2);
+    luaL_argcheck(L, ms >= 0 && ms <= 1000, 2, "0 to 1000 ms expected");
+    http_reply_keep(&r->link, (unsigned)ms);
+    return 0;
+}
+
 static int reply_gone(lua_State *L) {
     lua_pushboolean(L, !check_reply(L)->link.connection);
     return 1;
@@ -199,9 +204,9 @@ static int reply_gc(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"finish", reply_finish}, {"gone", reply_gone}, {"in_group", reply_in_group},
-    {"peer", reply_peer},     {"send", reply_send}, {"stream", reply_stream},
-    {"write", reply_write},   {NULL, NULL},
+    {"finish", reply_finish}, {"gone", reply_gone},   {"in_group", reply_in_group},
+    {"keep", reply_keep},     {"peer", reply_peer},   {"send", reply_send},
+    {"stream", reply_stream}, {"write", reply_write}, {NULL, NULL},
 };
 
 void lua_reply_open(lua_State *L) {

@@ -9,6 +9,7 @@ function M.reply()
     self.status, self.headers, self.body = status, headers, body
     return true
   end
+  function reply:keep(ms) self.kept = ms end
   function reply:stream(status, headers, on_gone)
     self.sent = self.sent + 1
     self.status, self.headers, self.body, self.on_gone, self.open = status, headers, "", on_gone, true

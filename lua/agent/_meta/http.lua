@@ -98,10 +98,14 @@ function Reply:finish() end
 ---@param status integer 200..599
 ---@param headers? table<string, string>
 ---@param body? string
----@param keep_ms? integer so long (0..1000, default 0) whoever sends the very same bytes gets the same answer without
---- a call of on_request, until Server:forget(). Only for what the bytes of the request alone decide.
 ---@return boolean
-function Reply:send(status, headers, body, keep_ms) end
+function Reply:send(status, headers, body) end
+
+--- The answer to come, if it is sent from within on_request, may be given again: so many milliseconds whoever sends
+--- the very same bytes gets it without a call of on_request, until Server:forget(). Only for what the bytes of the
+--- request alone decide.
+---@param ms integer 0..1000
+function Reply:keep(ms) end
 
 --- Whether two strings are the same; the time it takes depends on the length of the first alone.
 ---@param given string

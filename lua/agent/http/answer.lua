@@ -26,9 +26,8 @@ end
 
 --- Answers with a JSON text.
 ---@param headers? table<string, string> more of them
----@param keep_ms? integer as of Reply:send() of host.http
-function M.json(reply, status, text, headers, keep_ms)
-  return reply:send(status, with_type(headers, JSON), text, keep_ms)
+function M.json(reply, status, text, headers)
+  return reply:send(status, with_type(headers, JSON), text)
 end
 
 --- Answers with a text, byte for byte; as {"msg": text} where the request accepts application/json.

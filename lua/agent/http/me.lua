@@ -5,9 +5,6 @@ local json = require("agent.json")
 
 local M = {}
 
--- Whoever asks the same again within this time gets the same answer, if nothing has been published or changed since.
-local KEEP_MS = 20
-
 --- Registers the routes. status() → table, namespaces() → array of names, traffic() → the metrics of the
 --- last NET collection or nil.
 function M.register(router, methods, deps)
@@ -15,12 +12,12 @@ function M.register(router, methods, deps)
     local status = {}
     for key, value in pairs(deps.status()) do status[key] = value end
     status.namespaces = json.list(deps.namespaces())
-    return answer.json(reply, 200, json.encode(status), nil, KEEP_MS)
-  end, "read")
+    return answer.json(reply, 200, json.encode(status))
+  end, "read", true)
 
   router:route(methods, "/me/ns", function(_, reply)
     return answer.json(reply, 200, json.encode(json.list(deps.namespaces())))
-  end, "read")
+  end, "read", true)
 
   -- As from the Go agent: the timestamp is always 0, and before the second collection there is null.
   router:route(methods, "/me/traffic", function(_, reply)
@@ -31,7 +28,7 @@ function M.register(router, methods, deps)
       list[i] = { name = metric.name, timestamp = 0, tags = metric.tags, value = metric.value }
     end
     return answer.json(reply, 200, json.encode(json.list(list)))
-  end, "read")
+  end, "read", true)
 end
 
 return M

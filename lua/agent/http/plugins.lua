@@ -124,8 +124,9 @@ end
 function M.register(router, methods, deps)
   local routes = { list = list, update = update, run = run, disable = disable, enable = enable }
   for name, handler in pairs(routes) do
+    local reads = name == "list"
     router:route(methods, "/plugins/" .. name, function(request, reply) return handler(request, reply, deps) end,
-      name == "list" and "read" or "change")
+      reads and "read" or "change", reads)
   end
 end
 

@@ -6,6 +6,9 @@ local json = require("agent.json")
 local M = {}
 M.__index = M
 
+-- Whoever asks the same again within this time gets the same answer, if nothing has been published or changed since.
+local KEEP_MS = 20
+
 --- options: access, with :check(request, reply, right) → refusal = { status, text, headers } or nil, who; and
 --- audit, with :note(who, request, status, result). Without them everybody may everything, unrecorded. changing() is
 --- called before and after every call that may change something.
@@ -21,14 +24,15 @@ end
 ---@param path string
 ---@param handler fun(request: host.http.request, reply: host.http.reply)
 ---@param right? "read"|"post"|"change" what the caller must be allowed to; default "change"
-function M:route(methods, path, handler, right)
+---@param keep? boolean a "read" that is asked for often: its answer may be given again for 20 ms
+function M:route(methods, path, handler, right, keep)
   local route = self.routes[path]
   if not route or route.load then route = { methods = {}, allow = {} } end
   for method in (methods:find("GET") and methods .. " HEAD" or methods):gmatch("%S+") do
     local known = route.methods[method]
     assert(not known or method == "HEAD", "two handlers for one method and path")
     if not known then
-      route.methods[method] = { call = handler, right = right or "change" }
+      route.methods[method] = { call = handler, right = right or "change", keep = keep }
       table.insert(route.allow, method)
     end
   end
@@ -114,6 +118,7 @@ function M:handle(request, reply)
     if right ~= "read" then self.changing() end
     if refusal then return answer.text(request, reply, refusal.status, refusal.text, refusal.headers) end
   end
+  if handler and handler.keep then reply:keep(KEEP_MS) end
   if handler then return handler.call(request, reply) end
   if route then return wrong_method(route, request, reply) end
   return not_found(self, request, reply)
