@@ -167,7 +167,7 @@ $(BUILD)/tests/helpers/%: tests/helpers/%.c
 $(BUILD)/tests/fuzz/replay_%: tests/fuzz/%.c tests/fuzz/replay.c $(BUILD)/libcores.a
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(COMPILE) -MMD -MP -o $@ $(filter-out %.h,$^) $(EXTRA) -Wl,-E $(LIBDIR)/libluajit-5.1.a $(LIBUV) $(PARSER) -lm -ldl -lpthread
+	$(Q)$(COMPILE) -MMD -MP -o $@ $(filter-out %.h $(EXTRA),$^) $(EXTRA) -Wl,-E $(LIBDIR)/libluajit-5.1.a $(LIBUV) $(PARSER) -lm -ldl -lpthread
 
 # The real nsqd, wherever a Go toolchain can be had; tests name what is missing otherwise.
 build/tools/nsqd: tests/tools/nsq/go.mod
