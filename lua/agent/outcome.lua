@@ -96,6 +96,13 @@ local function report_failure(self, run)
   self.emit({ self.exception }, { { name = FAILURE[run.kind], value = 1, tags = tags } })
 end
 
+--- Publishes some of the metrics of a run before its report: many at once would hold up the loop.
+---@param run table as for report()
+function M:part(run)
+  local target = M.target(run.ns, run.project)
+  if target then self.emit({ target }, named(run)) end
+end
+
 --- Publishes what a run gave. Metrics of a run that failed are published too, where there are any: bad
 --- entries don't take the good ones with them.
 ---@param run table { kind = "plugin"|"goplugin", ns, name = the item's, project = "group/project"?,

@@ -12,6 +12,7 @@ M.__index = M
 local DEFAULT_INTERVAL = 60
 local BEAT = 1          -- seconds between the ticks that items share, so that one wake-up serves several
 local OVERDUE = 5       -- seconds that an answer may be late before the worker counts as gone
+local PART = 250        -- metrics that are published in one turn of the loop
 local SUSPECT = 3       -- deaths of the worker that a run was there at, until it counts as guilty
 
 --- options: conf (complete), scheduler, run (worker.client's), outcome (see agent.outcome), namespaces () → names,
@@ -45,13 +46,28 @@ local function rounded(value)
   return math.floor(value * 1e6 + 0.5) / 1e6
 end
 
+-- The first PART of a long list now, the others in turns of their own.
+local function in_parts(self, run)
+  local list = run.metrics
+  run.metrics = { unpack(list, 1, PART) }
+  self.outcome:part(run)
+  run.metrics = {}
+  for i = PART + 1, #list do run.metrics[i - PART] = list[i] end
+  self.after(0.001, function()
+    if #run.metrics > PART then return in_parts(self, run) end
+    self.outcome:report(run)
+  end)
+end
+
 local function report(self, item, outcome)
-  self.outcome:report({
+  local run = {
     kind = "goplugin", ns = item.ns, name = item.name, type = "regular", status = outcome.status,
     reason = outcome.reason, metrics = outcome.metrics or {},
     usage = outcome.seconds and { seconds = rounded(outcome.seconds), cpu_ms = rounded((outcome.cpu or 0) * 1000),
       output_bytes = outcome.bytes },
-  })
+  }
+  if #run.metrics > PART then return in_parts(self, run) end
+  self.outcome:report(run)
 end
 
 -- The end of a run, good or bad.
@@ -180,8 +196,10 @@ local function on_end(self, err)
       seconds = self.now() - item.began })
   elseif not self.expected then
     suspect_all(self)
+    return false
   end
   self.expected = nil
+  return true
 end
 
 -- A worker that doesn't answer (stopped, or hung in the kernel) is ended; who was under way runs again.
@@ -213,7 +231,7 @@ local function open_link(self)
     limits = { address_space = memory + 512 * 2 ^ 20, cpu_s = false, open_files = 4096 },
     on_message = function(message) handlers[message[1]](self, message) end,
     on_start = function() tell_all(self) end,
-    on_end = function(err) on_end(self, err) end,
+    on_end = function(err) return on_end(self, err) end,
   })
   self.link:start()
   watch_for_overdue(self)

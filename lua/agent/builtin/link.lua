@@ -7,7 +7,7 @@ M.__index = M
 local SOON, LONGEST = 10, 60 -- seconds
 
 --- options: run (as worker.client's), request, user, limits; now, after; on_message(message), on_start(): say what it
---- must know, on_end(err): it is gone, unless close() was called; log.
+--- must know, on_end(err): it is gone, unless close() was called; returns whether it is clear why; log.
 function M.new(options)
   return setmetatable({ options = options, quick = 0 }, M)
 end
@@ -37,18 +37,20 @@ function M:say(message)
   return true
 end
 
-local function pause_before_next(self, lived)
+-- Who is guilty pauses by itself; only when nobody is known to be the worker has to.
+local function pause_before_next(self, lived, explained)
+  if explained then return 0 end
   self.quick = lived < SOON and self.quick + 1 or 0
-  if self.quick < 3 then return 0 end -- one after another may be guilty, and is named each time
-  return math.min(LONGEST, 2 ^ (self.quick - 3))
+  return self.quick < 2 and 0 or math.min(LONGEST, 2 ^ (self.quick - 2))
 end
 
 local function ended(self, worker, err)
   if self.worker ~= worker then return end
   self.worker, self.waiting = nil, nil
   if self.closed then return end
-  local pause = pause_before_next(self, self.options.now() - self.began)
-  self.options.on_end(err or { code = "ended", message = "worker builtin: ended", stderr = "" })
+  local lived = self.options.now() - self.began
+  local explained = self.options.on_end(err or { code = "ended", message = "worker builtin: ended", stderr = "" })
+  local pause = pause_before_next(self, lived, explained)
   self.retry = self.options.after(pause, function()
     self.retry = nil
     self:start()
@@ -64,8 +66,10 @@ function M:start()
   worker = options.run("builtin", options.request, {
     deadline_ms = 0, user = options.user, limits = options.limits,
     on_item = function(list)
-      if self.worker ~= worker then return end
-      for _, message in ipairs(list) do options.on_message(message) end
+      for _, message in ipairs(list) do
+        if self.worker ~= worker then return end -- closed by what was said before
+        options.on_message(message)
+      end
     end,
   }, function(err)
     if worker then ended(self, worker, err) else failed = err end

@@ -29,7 +29,7 @@ end
 function shared.sleep(seconds)
   if type(seconds) ~= "number" or seconds ~= seconds or seconds < 0 then error("sleep: seconds, from 0 on", 2) end
   local owner = run.current()
-  if seconds >= owner.deadline - run.now() then seconds = nil end
+  if seconds >= run.deadline(owner) - run.now() then seconds = nil end
   run.await("time to pass", seconds, function() end)
 end
 
@@ -43,7 +43,7 @@ function shared.mono() return run.now() end
 --- Seconds that are left.
 function shared.deadline()
   local owner = run.current()
-  return math.max(0, owner.deadline - run.now())
+  return math.max(0, run.deadline(owner) - run.now())
 end
 
 --- Per second since the run before; nil the first time, after a reset of the counter, and too soon after.

@@ -27,7 +27,7 @@ end
 --- when it can't be started.
 function M.run(given)
   local owner = run.current()
-  local left = owner.deadline - run.now()
+  local left = run.deadline(owner) - run.now()
   local options = options_of(given, math.min(given.timeout or left, left))
   return run.await(options.argv[1], nil, function(answer)
     local child, why, code

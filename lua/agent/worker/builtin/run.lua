@@ -8,11 +8,13 @@ local uv = require("luv")
 local M = {}
 
 local STEP = 10000 -- instructions between two looks at the clock
+local HELD_UP = 0.02 -- seconds: when one run takes longer in one go, the others are given that time back
 local STOP = setmetatable({}, { __tostring = function() return "stopped" end, __metatable = false })
 
 local limits -- { slice = seconds of CPU in one go, memory = bytes that a run may grow by }
 local current
-local unpack, yield, running = unpack, coroutine.yield, coroutine.running
+local held_up = 0 -- seconds that long goes took so far, all together
+local unpack, yield, running, co_status = unpack, coroutine.yield, coroutine.running, coroutine.status
 local cpu, count = os.clock, collectgarbage
 
 local function now() return uv.hrtime() / 1e9 end
@@ -21,6 +23,11 @@ M.now = now
 
 --- The run whose code runs just now; nil in the worker's own.
 function M.current() return current end
+
+--- When a run has to end: what others held the worker up for doesn't count.
+function M.deadline(run)
+  return run.deadline + held_up - run.held_up
+end
 
 -- Of the file that is running, where the hook found it.
 local function place()
@@ -34,20 +41,23 @@ local function place()
   return ""
 end
 
+-- What others left behind and is collected meanwhile is no room for this run.
 local function grown(run)
-  return run.grown + math.max(0, count("count") - run.heap) * 1024
+  local heap = count("count")
+  if heap < run.heap then run.heap = heap end
+  return run.grown + (heap - run.heap) * 1024
 end
 
 local function reason_to_stop(run)
-  if now() > run.deadline then return "timeout", ("no end after %g s"):format(run.seconds) end
-  if cpu() - run.slice > limits.slice then
-    return "slice", ("more than %g s of CPU in one go"):format(limits.slice)
-  end
+  if now() > M.deadline(run) then return "timeout", ("no end after %g s"):format(run.seconds) end
   if grown(run) > limits.memory then
     collectgarbage()
     if grown(run) > limits.memory then
       return "memory", ("more than %d KiB of memory"):format(limits.memory / 1024)
     end
+  end
+  if cpu() - run.slice > limits.slice then
+    return "slice", ("more than %g s of CPU in one go"):format(limits.slice)
   end
 end
 
@@ -100,7 +110,7 @@ end
 local function finish(run, outcome)
   if run.over then return end
   run.over = true
-  run.wait = nil
+  run.wait, run.co = nil, nil -- and with it all that its stack holds
   close_all(run)
   outcome.seconds, outcome.cpu = now() - run.began, run.cpu
   outcome.grown = run.grown
@@ -116,16 +126,27 @@ local function sentence(err)
   return ("raised a %s"):format(type(err))
 end
 
+local function give_back(run)
+  local took = now() - run.stepped
+  if took < HELD_UP then return end
+  held_up = held_up + took
+  run.held_up = run.held_up + took
+end
+
 local function after_step(run, ok, ...)
   local hooked = run.stopped
   guard.leave()
   current = nil
   if hooked then debug.sethook(tick, "", STEP) end
   run.cpu = run.cpu + cpu() - run.slice
+  give_back(run)
   run.grown = grown(run)
   if run.stopped then return finish(run, stop_outcome(run)) end
-  if not ok then return finish(run, { status = 1, reason = sentence((...)):sub(1, 500) }) end
-  if coroutine.status(run.co) == "dead" then finish(run, (...)) end
+  if not ok then
+    local why = sentence((...)):sub(1, 500)
+    return finish(run, { status = 1, reason = why, strike = why == "not enough memory" })
+  end
+  if co_status(run.co) == "dead" then finish(run, (...)) end
 end
 
 -- What one run's doing ends for another waits until the first has yielded.
@@ -140,7 +161,7 @@ end
 local function step(run, ...)
   if current then return later(run, ...) end
   current = run
-  run.slice, run.heap = cpu(), count("count")
+  run.slice, run.heap, run.stepped = cpu(), count("count"), now()
   guard.enter(run.id)
   return after_step(run, coroutine.resume(run.co, ...))
 end
@@ -154,7 +175,7 @@ M.step = step
 function M.start(options, fn, ...)
   local run = options
   run.co, run.open, run.cpu, run.grown = coroutine.create(fn), {}, 0, 0
-  run.began = now()
+  run.began, run.held_up = now(), held_up
   run.deadline = run.began + run.seconds
   step(run, ...)
   return run
@@ -166,23 +187,29 @@ function M.cancel(run, reason)
   finish(run, { status = 1, reason = reason })
 end
 
+local arm
+
 local function wait_over(run)
   local wait = run.wait
   if not wait then return end
+  -- Held up itself, the loop has not looked yet whether what is waited for has come.
+  if now() - wait.due > HELD_UP then return arm(run, wait, 0.001) end
+  local left = M.deadline(run) - now()
+  local more = math.min(left, wait.ends - now())
+  if more > 0.0005 then return arm(run, wait, more) end
   run.wait = nil
   if wait.cancel then wait.cancel() end
-  if now() >= run.deadline - 0.0005 then
+  if left < 0.0005 then
     return finish(run, { status = 2, reason = ("no end after %g s, waiting for %s"):format(run.seconds, wait.what) })
   end
   step(run, nil, ("%s: nothing within %g s"):format(wait.what, wait.seconds), "timeout")
 end
 
-local function arm(run, wait)
+function arm(run, wait, seconds)
   run.timer = run.timer or uv.new_timer()
-  local left = run.deadline - now()
+  wait.due = now() + seconds
   uv.update_time()
-  run.timer:start(math.max(0, math.ceil(math.min(wait.seconds or left, left) * 1000)), 0,
-    function() wait_over(run) end)
+  run.timer:start(math.max(0, math.ceil(seconds * 1000)), 0, function() wait_over(run) end)
 end
 
 --- Lets others run until `answer(…)`, given to begin(answer), is called; returns what it was called with. begin
@@ -204,7 +231,8 @@ function M.await(what, seconds, begin)
     end
   end)
   if wait.early then return unpack(wait.early, 1, wait.early.n) end
-  arm(run, wait)
+  wait.ends = seconds and now() + seconds or math.huge
+  arm(run, wait, math.min(M.deadline(run), wait.ends) - now())
   wait.yielded = true
   return yield()
 end

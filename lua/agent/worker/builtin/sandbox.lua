@@ -59,9 +59,14 @@ local function protected(caught)
     if not ok then caught() end
     return ok, ...
   end
+  -- A handler is called when the error is over: within it no hook would run, and no debug is there to look back.
+  local function handled(handler, ok, ...)
+    if ok then return ok, ... end
+    return false, handler(...)
+  end
   return {
     pcall = function(fn, ...) return checked(pcall(fn, ...)) end,
-    xpcall = function(fn, handler, ...) return checked(xpcall(fn, handler, ...)) end,
+    xpcall = function(fn, handler, ...) return handled(handler, checked(pcall(fn, ...))) end,
   }
 end
 
