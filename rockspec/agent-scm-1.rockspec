@@ -105,6 +105,7 @@ build = {
     ["agent.http.post"] = "lua/agent/http/post.lua",
     ["agent.http.router"] = "lua/agent/http/router.lua",
     ["agent.http.samples"] = "lua/agent/http/samples.lua",
+    ["agent.http.secure"] = "lua/agent/http/secure.lua",
     ["agent.http.tail"] = "lua/agent/http/tail.lua",
     ["agent.http.token"] = "lua/agent/http/token.lua",
     ["agent.http.update"] = "lua/agent/http/update.lua",

@@ -10,6 +10,7 @@ static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
 void http_connection_count(struct http_connection *c) {
     size_t now = c->request.head.cap + c->request.body.cap + c->rest.cap + c->in_hand;
+    now += c->filter ? HTTP_FILTER_MEMORY : 0;
     if (c->state != HTTP_CLOSED) {
         now += uv_stream_get_write_queue_size(&c->peer.stream);
     }
@@ -52,6 +53,10 @@ void http_connection_close(struct http_connection *c) {
     struct http_reply *reply = detach(c);
     http_request_free(&c->request);
     buffer_free(&c->rest);
+    if (c->filter) {
+        c->filter->class->free(c->filter);
+        c->filter = NULL;
+    }
     c->in_hand = 0;
     http_connection_count(c);
     if (c->next) {
@@ -80,6 +85,10 @@ static void linger(struct http_connection *c) {
     http_connection_enter(c, HTTP_LINGER);
     http_request_free(&c->request);
     buffer_free(&c->rest);
+    http_wire_finish(c);
+    if (c->state == HTTP_CLOSED) {
+        return;
+    }
     c->shutdown.data = c;
     if (uv_shutdown(&c->shutdown, &c->peer.stream, on_shutdown) != 0) {
         http_connection_close(c);
@@ -156,9 +165,7 @@ static void body_follows(struct http_connection *c, bool all_read) {
     if (s->counters.memory + c->request.length > s->limits.memory) {
         refuse(c, 503, "too many bodies at once");
     } else if (c->request.expects_continue && all_read) {
-        /* Where it doesn't fit, the client sends its body anyway after a while. */
-        uv_buf_t interim = {.base = (char *)go_on, .len = sizeof go_on - 1};
-        uv_try_write(&c->peer.stream, &interim, 1);
+        http_wire_seal(c, go_on, sizeof go_on - 1);
     }
 }
 
@@ -237,6 +244,14 @@ static bool wants_rest(const struct http_connection *c) {
     return c->state != HTTP_CLOSED && !discards_input(c);
 }
 
+static void take(struct http_connection *c, const char *bytes, size_t n) {
+    size_t used = pump(c, bytes, n);
+    if (wants_rest(c) && !buffer_append(&c->rest, bytes + used, n - used)) {
+        http_connection_close(c);
+    }
+    choose_reading(c);
+}
+
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
     struct http_connection *c = stream->data;
     if (n < 0) {
@@ -246,11 +261,19 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
     if (n == 0 || discards_input(c)) {
         return;
     }
-    size_t used = pump(c, buf->base, (size_t)n);
-    if (wants_rest(c) && !buffer_append(&c->rest, buf->base + used, (size_t)n - used)) {
-        http_connection_close(c);
+    if (!c->filter) {
+        take(c, buf->base, (size_t)n);
+        return;
     }
-    choose_reading(c);
+    struct buffer plain;
+    bool ended = false;
+    if (http_wire_open(c, buf->base, (size_t)n, &plain, &ended)) {
+        take(c, plain.data, plain.len);
+        if (ended) {
+            http_connection_close(c);
+        }
+    }
+    buffer_free(&plain);
 }
 
 void http_connection_resume(struct http_connection *c) {
@@ -295,7 +318,8 @@ void http_connection_open(struct http_server *s) {
         return;
     }
     http_request_open(&c->request, s->limits.body);
-    buffer_init(&c->rest, HTTP_READ_MAX);
+    buffer_init(&c->rest, 2 * HTTP_READ_MAX);
+    c->filter = s->maker ? s->maker->make(s->maker, NULL) : NULL;
     c->next = s->first;
     if (c->next) {
         c->next->previous = c;
@@ -305,6 +329,11 @@ void http_connection_open(struct http_server *s) {
     s->counters.accepted++;
     http_connection_enter(c, HTTP_IDLE);
     c->deadline = c->since + s->limits.head_ms; /* a first request comes soon */
+    if (s->maker && !c->filter) {
+        http_connection_close(c); /* no memory: never in the clear */
+        return;
+    }
+    http_connection_count(c);
     if (s->counters.connections > s->limits.connections) {
         refuse(c, 503, "too many connections");
     }

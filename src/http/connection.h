@@ -7,7 +7,10 @@
 #include "http/prepared.h"
 #include "http/server.h"
 
-enum { HTTP_READ_MAX = 64 * 1024 };
+enum {
+    HTTP_READ_MAX = 64 * 1024,
+    HTTP_FILTER_MEMORY = 48 * 1024, /* of TLS for one connection, about */
+};
 
 enum http_state {
     HTTP_IDLE,   /* between requests */
@@ -29,6 +32,7 @@ struct http_connection {
     } peer;
     struct http_server *server;
     struct http_connection *next, *previous;
+    struct filter *filter; /* owned; NULL: plain */
     struct http_request request;
     struct buffer rest; /* read, but behind the request that is being answered */
     enum http_state state;
@@ -80,6 +84,7 @@ struct http_server {
     uint64_t second, second_at; /* of the wall clock, and the turn it was read in */
     time_t date_of;
     char date[40];
+    struct filter_maker *maker; /* borrowed; NULL: connections are plain */
     struct http_prepared prepared;
     char *read_buffer;     /* owned; libuv's reads are handled before the next one begins */
     struct buffer headers; /* the head of the answer that is being composed */
@@ -91,6 +96,19 @@ void http_connection_resume(struct http_connection *c);
 /* Brings the server's sum up to what this connection holds now. */
 void http_connection_count(struct http_connection *c);
 void http_connection_enter(struct http_connection *c, enum http_state state);
+/* wire.c: sends bytes as they are to go out; what the socket doesn't take now waits. false: the
+ * connection is closed now. */
+bool http_wire_send(struct http_connection *c, const char *bytes, size_t n);
+/* wire.c: the same through the connection's filter, if it has one. */
+bool http_wire_seal(struct http_connection *c, const char *bytes, size_t n);
+/* wire.c: whether nothing waits. */
+bool http_wire_empty(const struct http_connection *c);
+/* wire.c: what the filter says last. */
+void http_wire_finish(struct http_connection *c);
+/* wire.c: what the filter makes of received bytes into `plain`, which the caller frees. false: the
+ * connection is closed now; `ended`: the client sends no more. */
+bool http_wire_open(struct http_connection *c, const char *bytes, size_t n, struct buffer *plain,
+                    bool *ended);
 /* The answer is out as a whole. */
 void http_connection_answered(struct http_connection *c);
 /* What is to be done at the deadline of its state. */

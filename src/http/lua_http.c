@@ -4,6 +4,7 @@
 #include "host/host.h"
 #include "http/lua_reply.h"
 #include "http/server.h"
+#include "net/lua_filter.h"
 
 #define SERVER "host.http.server"
 
@@ -13,6 +14,7 @@ struct server {
     bool unix_socket;
     int on_request; /* registry references */
     int self;       /* an open server lives until it is closed */
+    int tls;        /* the maker that the core borrows */
 };
 
 static struct server *check_server(lua_State *L) {
@@ -135,6 +137,7 @@ static void shut(struct server *s) {
         s->core = NULL;
         luaL_unref(s->L, LUA_REGISTRYINDEX, s->on_request);
         luaL_unref(s->L, LUA_REGISTRYINDEX, s->self);
+        luaL_unref(s->L, LUA_REGISTRYINDEX, s->tls);
     }
 }
 
@@ -158,7 +161,7 @@ static int http_listen(lua_State *L) {
     luaL_argcheck(L, lua_isfunction(L, -1), 1, "on_request must be a function");
 
     struct server *s = lua_newuserdata(L, sizeof *s);
-    *s = (struct server){.L = host_of(L)->L, .unix_socket = path != NULL};
+    *s = (struct server){.L = host_of(L)->L, .unix_socket = path != NULL, .tls = LUA_NOREF};
     luaL_getmetatable(L, SERVER);
     lua_setmetatable(L, -2);
     lua_pushvalue(L, -2);
@@ -195,6 +198,18 @@ static int server_forget(lua_State *L) {
     return 0;
 }
 
+static int server_tls(lua_State *L) {
+    struct server *s = check_server(L);
+    struct filter_maker *maker = filter_check_maker(L, 2);
+    if (s->core) {
+        http_server_filter(s->core, maker);
+        luaL_unref(s->L, LUA_REGISTRYINDEX, s->tls);
+        lua_settop(L, 2);
+        s->tls = luaL_ref(L, LUA_REGISTRYINDEX);
+    }
+    return 0;
+}
+
 static int server_port(lua_State *L) {
     struct server *s = check_server(L);
     lua_pushinteger(L, s->core ? http_server_port(s->core) : 0);
@@ -224,11 +239,8 @@ static int server_counters(lua_State *L) {
 }
 
 static const luaL_Reg server_methods[] = {
-    {"close", server_close},
-    {"counters", server_counters},
-    {"forget", server_forget},
-    {"port", server_port},
-    {NULL, NULL},
+    {"close", server_close}, {"counters", server_counters}, {"forget", server_forget},
+    {"port", server_port},   {"tls", server_tls},           {NULL, NULL},
 };
 
 /* How long it takes tells nothing but the length of the first: for secrets. */

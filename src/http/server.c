@@ -52,6 +52,10 @@ static void look_at_deadlines(uv_timer_t *timer) {
     }
 }
 
+void http_server_filter(struct http_server *s, struct filter_maker *maker) {
+    s->maker = maker;
+}
+
 /* The client that keeps us waiting longest: idle, sending a head, or not closing. */
 static struct http_connection *longest_waiting(const struct http_server *s) {
     struct http_connection *found = NULL;
@@ -226,6 +230,7 @@ void http_server_close(struct http_server *s) {
         return;
     }
     s->closing = true;
+    s->maker = NULL;
     remove_socket(s);
     while (s->first) {
         http_connection_close(s->first);

@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "http/parser.h"
+#include "net/filter.h"
 
 struct http_server;
 struct http_connection;
@@ -58,6 +59,10 @@ typedef void (*http_handler)(void *user, struct http_connection *c,
 /* NULL: out of memory. `user` goes to every call of the handler. */
 struct http_server *http_server_new(uv_loop_t *loop, const struct http_limits *limits,
                                     http_handler handler, void *user);
+
+/* From now on new connections speak through filters of this maker (TLS), NULL: none. It is borrowed
+ * until the server is closed or has another. */
+void http_server_filter(struct http_server *s, struct filter_maker *maker);
 
 /* Begins to listen. 0 or a negative libuv error; `why` then says which step failed. */
 int http_server_listen_tcp(struct http_server *s, const char *ip, int port, const char **why);

@@ -1,85 +1,23 @@
 /* Answers that go out piece by piece. */
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "http/connection.h"
 
 enum { KEEPALIVE_S = 60, FRAME_MAX = 24 };
 
-struct piece {
-    uv_write_t write;
-    struct http_connection *connection;
-    char bytes[];
-};
-
-static bool all_out(const struct http_connection *c) {
-    return uv_stream_get_write_queue_size(&c->peer.stream) == 0;
-}
-
-static void on_written(uv_write_t *write, int status) {
-    struct piece *piece = write->data;
-    struct http_connection *c = piece->connection;
-    free(piece);
-    if (c->state == HTTP_CLOSED) {
-        return;
-    }
-    if (status < 0) {
-        http_connection_close(c);
-        return;
-    }
-    http_connection_count(c);
-    if (c->state == HTTP_WRITE && all_out(c)) {
-        http_connection_answered(c);
-        http_connection_resume(c);
-    }
-}
-
-/* false: the connection is closed. */
-static bool queue(struct http_connection *c, const char *bytes, size_t n) {
-    struct piece *piece = malloc(sizeof *piece + n);
-    if (!piece) {
-        http_connection_close(c);
-        return false;
-    }
-    memcpy(piece->bytes, bytes, n);
-    piece->connection = c;
-    piece->write.data = piece;
-    uv_buf_t buf = {.base = piece->bytes, .len = n};
-    if (uv_write(&piece->write, &c->peer.stream, &buf, 1, on_written) != 0) {
-        free(piece);
-        http_connection_close(c);
-        return false;
-    }
-    return true;
-}
-
-/* At once as far as the socket takes it; bounded in what then waits. */
+/* What waits for the client is bounded. */
 static bool put(struct http_connection *c, const char *bytes, size_t n) {
     struct http_server *s = c->server;
-    size_t done = 0;
-    if (all_out(c)) {
-        uv_buf_t buf = {.base = (char *)bytes, .len = n};
-        int taken = uv_try_write(&c->peer.stream, &buf, 1);
-        if (taken < 0 && taken != UV_EAGAIN) {
-            http_connection_close(c);
-            return false;
-        }
-        done = taken < 0 ? 0 : (size_t)taken;
+    if (!http_wire_seal(c, bytes, n)) {
+        return false;
     }
-    if (done == n) {
-        return true;
-    }
-    size_t waiting = uv_stream_get_write_queue_size(&c->peer.stream) + (n - done);
-    if (waiting > HTTP_STREAM_MAX || s->counters.memory + (n - done) > s->limits.memory) {
+    http_connection_count(c);
+    if (uv_stream_get_write_queue_size(&c->peer.stream) > HTTP_STREAM_MAX ||
+        s->counters.memory > s->limits.memory) {
         s->counters.dropped++;
         http_connection_close(c);
         return false;
     }
-    if (!queue(c, bytes + done, n - done)) {
-        return false;
-    }
-    http_connection_count(c);
     return true;
 }
 
@@ -151,7 +89,7 @@ bool http_reply_finish(struct http_reply *r) {
     }
     c->reply->connection = NULL;
     c->reply = NULL;
-    if (!all_out(c)) {
+    if (!http_wire_empty(c)) {
         http_connection_enter(c, HTTP_WRITE);
         return true;
     }

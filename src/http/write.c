@@ -24,6 +24,10 @@ static void on_written(uv_write_t *write, int status) {
  * is out already; a connection that failed is closed. */
 static bool write_out(struct http_connection *c, const char *head, size_t head_len,
                       const char *body, size_t body_len) {
+    if (c->filter) {
+        return http_wire_seal(c, head, head_len) && http_wire_seal(c, body, body_len) &&
+               http_wire_empty(c);
+    }
     uv_buf_t pieces[] = {{.base = (char *)head, .len = head_len},
                          {.base = (char *)body, .len = body_len}};
     int taken = uv_try_write(&c->peer.stream, pieces, body_len ? 2 : 1);

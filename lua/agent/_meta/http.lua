@@ -59,6 +59,10 @@ function Server:counters() end
 --- Forgets the answers that were to be given again, see Reply:send().
 function Server:forget() end
 
+--- From now on new connections speak TLS; calling it again replaces certificate and key.
+---@param maker filter_maker of tls.server()
+function Server:tls(maker) end
+
 ---@return integer port that was bound; 0 on a unix socket and when closed
 function Server:port() end
 

@@ -7,7 +7,8 @@ local M = {}
 -- What a running agent takes over; any other change is named and waits for a restart.
 local reloadable = { ["agent.intervals"] = true, ["agent.mininterval"] = true, ["agent.autoenable"] = true,
   ["http.group"] = true, ["http.hosts"] = true, ["http.logdirs"] = true, ["http.loopback"] = true,
-  ["http.maxpost"] = true, ["http.post"] = true, ["http.tokenfile"] = true }
+  ["http.maxpost"] = true, ["http.post"] = true, ["http.tlsca"] = true, ["http.tlscert"] = true, ["http.tlskey"] = true,
+  ["http.tokenfile"] = true }
 local sections = { builtins = true, log = true, plugins = true }
 
 --- The keys, as "section.key", whose values differ in two complete configurations; sorted.

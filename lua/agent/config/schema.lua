@@ -196,6 +196,12 @@ return {
   { key = "http.tokenfile", type = "path", empty = true, default = "",
     says = "Tokens (a line each, 16 characters or more, mode 0600) that TCP clients of other hosts show to change "
       .. "things; must be set when agent.listen is not on loopback." },
+  { key = "http.tlscert", type = "path", empty = true, default = "",
+    says = '"" or the PEM file of the certificate and its chain that TCP clients are shown, who then speak https.' },
+  { key = "http.tlskey", type = "path", empty = true, default = "",
+    says = "PEM file of that certificate's key; it may be in the same file." },
+  { key = "http.tlsca", type = "path", empty = true, default = "",
+    says = "PEM file of the authorities that TCP clients must have a certificate of." },
   { key = "http.hosts", type = "list", of = "hostname", default = {},
     says = "Names that TCP clients may reach this host by, beside localhost and addresses." },
   { key = "http.connections", type = "integer", default = 256, min = 1, max = 65536,

@@ -157,6 +157,9 @@ end
 
 -- Whoever is reached from elsewhere wants to know who changes things.
 local function check_together(conf, report)
+  if conf.http.tlscert == "" and (conf.http.tlskey ~= "" or conf.http.tlsca ~= "") then
+    report("http.tlscert", "must be set where http.tlskey or http.tlsca is")
+  end
   if conf.http.tokenfile ~= "" then return end
   local host = conf.agent.listen:match("^%[?(.-)%]?:%d+$")
   local loopback = not host or host:find("^127%.") or host == "::1" or host == "localhost"

@@ -56,6 +56,7 @@ local function listen_tcp(self, address, on_request)
     connections = self.conf.connections })
   if not listener then return nil, "agent.listen: " .. why end
   self.tcp, self.ip = listener, ip
+  if self.maker then listener:tls(self.maker) end
   return true
 end
 
@@ -104,6 +105,14 @@ local function complete(self, conf, deps)
   return all
 end
 
+local function begin(self, conf, deps, callback)
+  local router = make_router(self, deps)
+  local ok, why = open(self, conf, function(request, reply) return router:handle(request, reply) end)
+  if not ok then return callback(why) end
+  deps.log.info("http", "listening", { tcp = self:address(), unix = self.path, tls = self.maker ~= nil })
+  callback(nil, self)
+end
+
 --- Listens on conf.agent.listen and conf.agent.socket ("" = not there), by the rules of conf.http, which may
 --- change in place. deps: what the rooms hand in:
 ---   status() → table, namespaces() → array, traffic() → metrics or nil, update(callback), plugins or nil,
@@ -122,11 +131,11 @@ function M.start(conf, deps, callback)
         .. ' or http.loopback = "token"'
     end
     if bad and (must_have_token(conf) or bad:find("^http.group")) then return callback(bad) end
-    local router = make_router(self, all)
-    local ok, why = open(self, conf, function(request, reply) return router:handle(request, reply) end)
-    if not ok then return callback(why) end
-    deps.log.info("http", "listening", { tcp = self:address(), unix = self.path })
-    callback(nil, self)
+    require("agent.http.secure").load(conf.http, function(why, maker)
+      if why then return callback(why) end
+      self.maker = maker
+      begin(self, conf, all, callback)
+    end)
   end)
 end
 
@@ -136,8 +145,16 @@ function Server:forget()
   if self.unix then self.unix:forget() end
 end
 
---- Reads the token file and the group anew; what can't be read is logged, and the old stays.
+--- Reads the token file, the group and the certificate anew; what can't be read is logged, and the old stays.
 function Server:reload()
+  require("agent.http.secure").load(self.conf, function(bad, maker)
+    bad = bad or (self.maker == nil) ~= (maker == nil) and "http.tlscert: turning TLS on or off needs a restart"
+    if bad then return self.log.error("http", "not taken over", { reason = bad }) end
+    if maker and self.tcp then
+      self.maker = maker
+      self.tcp:tls(maker)
+    end
+  end)
   self.access:load(function(bad)
     if bad then self.log.error("http", "not taken over", { reason = bad }) end
   end)

@@ -20,7 +20,8 @@ describe("the configuration's schema", function()
     assert.equal(16 * 2 ^ 20, conf.output.maxmemory)
     assert.same({ "tcp://127.0.0.1:4150" }, conf.output.servers)
     assert.same({}, conf.agent.ifaceprefix)
-    assert.same({ group = "", post = "all", loopback = "all", tokenfile = "", hosts = {}, logdirs = {},
+    assert.same({ group = "", post = "all", loopback = "all", tokenfile = "",
+      tlscert = "", tlskey = "", tlsca = "", hosts = {}, logdirs = {},
       connections = 256, maxpost = 2 * 1024 * 1024 }, conf.http)
     assert.equal(5, conf.agent.mountdeadline)
     for _, entry in ipairs(require("agent.config.schema")) do
