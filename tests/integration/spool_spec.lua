@@ -131,3 +131,147 @@ describe("the spool", function()
     server:read_until(TOPIC, function(messages) return #poster.numbers(messages) >= 5 end)
   end)
 end)
+
+-- The same with disks that fail. The spool's directory is on them, and nothing else of the agent.
+describe("a disk that fails under the spool", function()
+  local disk, tmpfs
+  before_each(function()
+    folder, running, disk, tmpfs = program.folder(), {}, nil, nil
+    server = not missing and nsqd.start({ "--mem-queue-size=0", "--sync-every=1" }) or nil
+  end)
+  after_each(function()
+    if disk then disk:set("ok") end
+    for _, agent in ipairs(running) do
+      agent.kill()
+      agent.wait()
+    end
+    nsqd.stop_all()
+    if disk then disk:unmount() end
+    if tmpfs then os.execute("umount -l " .. tmpfs) end
+    program.remove(folder)
+    loop.drain()
+  end)
+
+  local function faulty()
+    local why
+    disk, why = require("faulty_disk").mount(folder)
+    if not disk then pending(why) end
+    return disk
+  end
+
+  for _, mode in ipairs({ "eio", "enospc", "erofs", "hang" }) do
+    with_nsqd("costs nobody anything while nsqd takes it all: " .. mode, function()
+      if not faulty() then return end
+      start({ spooldir = disk.path .. "/spool" })
+      disk:set(mode)
+      local posting = post_to()
+      until_accepted(posting, 200)
+      expect_all(posting)
+      assert.same({ [200] = #posting.accepted }, posting.answers)
+    end)
+
+    with_nsqd("leaves messages in memory, and what was taken is delivered: " .. mode, function()
+      if not faulty() then return end
+      start({ spooldir = disk.path .. "/spool" })
+      server:halt("sigterm")
+      local posting = post_to()
+      until_accepted(posting, 100) -- by the spool
+      disk:set(mode)
+      local taken = #posting.accepted
+      program.wait("the spool to be found failing", 20, function()
+        local now = status()
+        assert.is_true(now.stall_ms < 500)
+        return now.spool.state ~= "ok" and now.outbox.messages > 0
+      end)
+      assert.is_true(#posting.accepted <= taken + 10)
+      posting.stopped = true
+      disk:set("ok")
+      server:launch()
+      posting:stop()
+      expect_all(posting)
+      program.wait("an empty spool and outbox", 40, function()
+        local now = status()
+        return now.spool.files == 0 and now.outbox.messages == 0
+      end)
+      assert.same({}, status().outbox.dropped)
+    end)
+  end
+
+  with_nsqd("has posts refused with 503 and Retry-After when memory is full, too", function()
+    if not faulty() then return end
+    start({ spooldir = disk.path .. "/spool", maxmemory = "64KiB", ack = 1 })
+    server:halt("sigterm")
+    disk:set("enospc")
+    local posting = poster.start(folder .. "/agent.sock", 100)
+    program.wait("refusals", 30, function() return (posting.answers[503] or 0) > 300 end)
+    assert.is_true(status().outbox.bytes <= 65536)
+    posting.stopped = true
+    local curl = program.spawn("/usr/bin/curl", { "-si", "-m", "20", "--unix-socket", folder .. "/agent.sock", "-d",
+      '[{"name":"n","value":1}]', "http://localhost/post?ns=a.loda" })
+    curl.wait(20)
+    assert.matches("^HTTP/1.1 503 ", curl.output)
+    assert.matches("Retry%-After: %d+\r\n", curl.output)
+    disk:set("ok")
+    server:launch()
+    posting:stop()
+    expect_all(posting)
+  end)
+
+  with_nsqd("may be full: the spool goes on when there is room again", function()
+    tmpfs = folder .. "/small"
+    assert(uv.fs_mkdir(tmpfs, 493))
+    if os.execute("mount -t tmpfs -o size=256k none " .. tmpfs .. " 2>/dev/null") ~= 0 then
+      tmpfs = nil
+      return pending("no right to mount a tmpfs")
+    end
+    start({ spooldir = tmpfs .. "/spool", maxmemory = "1MiB" })
+    server:halt("sigterm")
+    local posting = post_to()
+    program.wait("a full disk", 30, function()
+      local now = status()
+      return now.spool and now.spool.state == "failing" and now.spool.last_error.code == "ENOSPC"
+    end)
+    os.execute("mount -o remount,size=8m " .. tmpfs)
+    local taken = #posting.accepted
+    until_accepted(posting, taken + 100)
+    server:launch()
+    expect_all(posting)
+    program.wait("an empty spool", 30, function() return status().spool.files == 0 end)
+  end)
+
+  with_nsqd("may become read-only: what is there is delivered once, and removed when that is possible", function()
+    if not faulty() then return end
+    start({ spooldir = disk.path .. "/spool" })
+    server:halt("sigterm")
+    local posting = post_to()
+    until_accepted(posting, 100)
+    posting:stop()
+    program.wait("all to be on disk", 10, function() return status().outbox.messages == 0 end)
+    disk:set("erofs")
+    server:launch()
+    local numbers = expect_all(posting)
+    assert.equal(#posting.accepted, #numbers)
+    program.wait("the failure to remove", 10, function() return status().spool.state == "failing" end)
+    local again = post_to()
+    until_accepted(again, 100)
+    assert.equal(#posting.accepted, #expect_all(again))
+    disk:set("ok")
+    program.wait("an empty spool", 60, function() return status().spool.files == 0 end)
+    assert.same({}, status().outbox.dropped)
+  end)
+
+  with_nsqd("may lose the spool's directory: it is made again", function()
+    start()
+    server:halt("sigterm")
+    local posting = post_to()
+    until_accepted(posting, 50)
+    os.execute("rm -rf " .. folder .. "/state/spool")
+    local taken = #posting.accepted
+    until_accepted(posting, taken + 100)
+    server:launch()
+    posting:stop()
+    -- What was in the directory is gone; what was taken after it is not.
+    posting.accepted = { unpack(posting.accepted, taken + 50) }
+    expect_all(posting)
+  end)
+end)

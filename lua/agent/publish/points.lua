@@ -57,8 +57,10 @@ end
 
 --- A string as JSON, quotes included.
 function M.json_string(s)
-  if s:find("[\128-\255]") then s = valid_utf8(s) end
-  if s:find('[%c"\\]') then s = s:gsub('[%c"\\]', escape) end
+  if s:find('[%c"\\\128-\255]') then -- seldom, and one look is cheaper than two
+    if s:find("[\128-\255]") then s = valid_utf8(s) end
+    s = s:gsub('[%c"\\]', escape)
+  end
   return '"' .. s .. '"'
 end
 local json_string = M.json_string

@@ -8,6 +8,7 @@ local COMMIT_BYTES = 1024 * 1024  -- of one write
 local SEGMENT_BYTES = 1024 * 1024 -- a file that has so many is full
 local FILES_MAX = 8192
 local FIRST_PAUSE, LONGEST_PAUSE = 1, 30 -- seconds after a failure
+local EIO_SECONDS = 60 -- that a file may not be readable before it is put away
 local OVERHEAD = 4096 -- what a file may occupy beyond its bytes
 
 --- options: directory, max_bytes, max_age (seconds), disk (disk.lua), now () → monotonic seconds, wall () → unix
@@ -239,27 +240,64 @@ function M:write(batch, done)
 end
 
 local function put_away(self, file, why, callback)
-  self.quarantined = self.quarantined + 1
+  if not file.unreadable then self.quarantined = self.quarantined + 1 end
   self.log.error("spool", "a file was put away", { directory = self.directory .. "/bad", number = file.number,
     reason = why })
   self.disk:run(function(answered) self.store:put_away(file.number, file.created, answered) end, function(err)
-    if err then file.sent = true else forget(self, file) end -- at least it isn't read again
-    callback()
+    file.unreadable = err and why or nil -- at least it isn't read again
+    if not err then forget(self, file) end
+    callback(err)
   end)
 end
 
 local function oldest(self)
   for _, file in ipairs(self.files) do
-    if not file.sent then return file end
+    if not file.sent and not file.unreadable then return file end
   end
 end
 
---- Whether there may be something to be read.
-function M:has_files()
-  return not self.ready or self.more or oldest(self) ~= nil
+-- What should have gone long since, when the disk let nothing go; callback(err).
+local function clear(self, callback)
+  local file = self.files[1]
+  if not file or file.reading then return callback() end
+  local function cleared(err)
+    if err then
+      failed(self, err)
+      return callback(err)
+    end
+    clear(self, callback)
+  end
+  if file.unreadable then return put_away(self, file, file.unreadable, cleared) end
+  drop_file(self, file, nil, cleared)
 end
 
---- Reads the oldest file: callback(err, file, segment), all nil when there is none. Then finish() it, or release() it.
+--- Whether there may be something to be read, or removed.
+function M:has_files()
+  return not self.ready or self.more or self.files[1] ~= nil
+end
+
+-- What isn't ours is put away at once; a disk that can't read gets time to recover.
+local function unreadable(self, file, err, callback)
+  local now = self.now()
+  file.failed = file.failed or now
+  if err.code == "ENOENT" then
+    forget(self, file)
+    self.log.error("spool", "a file has vanished", { directory = self.directory, number = file.number })
+    return self:read(callback)
+  end
+  local hopeless = err.code == "EIO" and now - file.failed > EIO_SECONDS
+  if err.code == "EBADMSG" or err.code == "EPROTO" or hopeless then
+    return put_away(self, file, err.message, function(why)
+      if why then return callback(why) end
+      self:read(callback)
+    end)
+  end
+  failed(self, err)
+  callback(err)
+end
+
+--- Reads the oldest file: callback(err, file, segment), without a file when there is none. Then finish() it, or
+--- release() it.
 function M:read(callback)
   local file = self.ready and oldest(self)
   if not file and self.ready and self.more then
@@ -269,7 +307,7 @@ function M:read(callback)
       self:read(callback)
     end)
   end
-  if not file then return callback() end
+  if not file then return clear(self, callback) end
   if age_of(self, file) > self.max_age then
     return drop_file(self, file, "spool_age", function(err)
       if err then return callback(err) end
@@ -281,11 +319,7 @@ function M:read(callback)
   self.disk:run(function(answered) self.store:read(file.number, file.created, answered) end, function(err, segment)
     if not err then return callback(nil, file, segment) end
     file.reading = nil
-    if err.code == "ETIMEDOUT" then
-      failed(self, err)
-      return callback(err)
-    end
-    put_away(self, file, err.message, function() self:read(callback) end)
+    unreadable(self, file, err, callback)
   end)
 end
 

@@ -328,6 +328,19 @@ describe("a disk that fails", function()
     t.spool:finish(t.spool.files[1], false, function() finished = true end)
     wait.until_true(function() return finished end)
     assert.equal("EROFS", t.spool:status().last_error.code)
-    assert.is_false(t.spool.ready)
+    assert.is_true(t.spool:has_files())
+    local function read()
+      local answer
+      t.spool.ready = true
+      t.spool:read(function(err, file) answer = { err and err.code or "nothing", file } end)
+      wait.until_true(function() return answer end)
+      assert.is_nil(answer[2])
+      return answer[1]
+    end
+    assert.equal("EROFS", read())
+    host.answers.remove = nil
+    assert.equal("nothing", read())
+    assert.is_false(t.spool:has_files())
+    assert.same({}, t.dropped)
   end)
 end)
