@@ -375,13 +375,10 @@ int cgroup_prepare(const struct cgroup_tree *t, const char *name,
 }
 
 bool cgroup_populated(const struct cgroup_tree *t, const char *name) {
-    int dir = open_named(t, name);
-    if (dir < 0) {
-        return false;
-    }
-    bool some = populated(dir);
-    close(dir);
-    return some;
+    char path[CGROUP_PATH + CGROUP_NAME + 32], text[SMALL_FILE];
+    snprintf(path, sizeof path, "%s/%s/cgroup.events", t->dir, name);
+    read_small(AT_FDCWD, path, text);
+    return strstr(text, "populated 1") != NULL;
 }
 
 uint64_t cgroup_memory_peak(const struct cgroup_tree *t, const char *name) {

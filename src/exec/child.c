@@ -24,8 +24,8 @@ static void handle_closed(uv_handle_t *handle) {
     if (c->events.closed) {
         c->events.closed(c->ctx);
     }
-    buffer_free(&c->out);
-    buffer_free(&c->err);
+    buffer_free(&c->outputs[0].bytes);
+    buffer_free(&c->outputs[1].bytes);
     frame_free(&c->frames);
     free(c);
 }
@@ -56,16 +56,16 @@ static void close_exit_watch(struct exec_child *c) {
 }
 
 static void close_pipes(struct exec_child *c) {
-    for (int i = 0; i < SPAWN_FDS; i++) {
-        child_close_one(&c->pipes[i]);
-    }
+    child_close_one(&c->input);
+    child_close_one(&c->channel);
+    output_close_all(c);
 }
 
 void child_dispose(struct exec_child *c) {
     close_pipes(c);
     close_exit_watch(c);
     child_close_one(&c->timer);
-    child_close_one(&c->pause);
+    child_close_one(&c->look);
 }
 
 pid_t child_pid(const struct exec_child *c) {
@@ -88,6 +88,12 @@ int child_next_step(struct exec_child *c, uint64_t ms) {
 
 static void on_timer(uv_timer_t *timer) {
     struct exec_child *c = timer->data;
+    if (c->start) {
+        starter_collect(c->room->starter, start_job(c->start));
+        if (c->exited) {
+            return;
+        }
+    }
     if (!c->exited && has_exited(c)) {
         return; /* its event waits in this very turn of the loop */
     }
@@ -175,8 +181,8 @@ static void reap(struct exec_child *c) {
 static void report(struct exec_child *c) {
     c->reported = true;
     c->result.duration_ns = (c->exited ? c->ended : clock_mono_ns()) - c->began;
-    c->result.out = &c->out;
-    c->result.err = &c->err;
+    c->result.out = &c->outputs[0].bytes;
+    c->result.err = &c->outputs[1].bytes;
     if (c->events.done) {
         c->events.done(c->ctx, &c->result);
     }
@@ -194,18 +200,13 @@ static void report_stuck(struct exec_child *c) {
     c->member.forever = true;
     close_pipes(c);
     uv_timer_stop(&c->timer);
-    uv_timer_stop(&c->pause);
+    uv_timer_stop(&c->look);
     if (c->start) {
         start_forget(c);
     } else {
         unref_exit_watch(c);
     }
     report(c);
-}
-
-static bool output_open(const struct exec_child *c) {
-    return child_is_open(&c->pipes[OUT]) || child_is_open(&c->pipes[ERR]) ||
-           child_is_open(&c->pipes[CHANNEL]);
 }
 
 static void tell_gone(struct exec_child *c) {
@@ -226,7 +227,7 @@ void child_settle(struct exec_child *c) {
         tell_gone(c);
         return;
     }
-    if (output_open(c) && !c->drained) {
+    if ((output_open(c) || child_is_open(&c->channel)) && !c->drained) {
         return;
     }
     reap(c);
@@ -245,6 +246,7 @@ static void on_exit_seen(struct exec_child *c) {
         reap(c);
     } else {
         child_next_step(c, c->grace_ms);
+        output_read(c);
     }
     child_settle(c);
 }
@@ -260,7 +262,7 @@ static void on_exit_timer(uv_timer_t *timer) {
 }
 
 pid_t exec_pid(const struct exec_child *c) {
-    return c->member.pid;
+    return child_pid(c);
 }
 
 /* Kernels before 5.3 have no pidfd, or one that can't be waited for. */
@@ -277,6 +279,10 @@ static void watch_exit(struct exec_child *c) {
 
 void child_started(struct exec_child *c, int pidfd) {
     c->pidfd = pidfd;
+    if (has_exited(c)) {
+        on_exit_seen(c);
+        return;
+    }
     watch_exit(c);
     if (c->reported) {
         unref_exit_watch(c);

@@ -85,7 +85,7 @@ int exec_send(struct exec_child *child, const char *bytes, size_t len);
 /* No more frames come from us: it reads the end of the channel. */
 void exec_end_send(struct exec_child *child);
 
-/* 0: not started yet, or never. */
+/* 0: there is no process yet, or never was. One that is may not have executed its program yet. */
 pid_t exec_pid(const struct exec_child *child);
 
 #endif

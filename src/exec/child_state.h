@@ -12,6 +12,12 @@ enum stage { RUNNING, TERMINATING, KILLED, STUCK, CANCELLED /* before its start 
 
 struct start;
 
+struct output {
+    uv_poll_t poll;
+    int fd; /* -1: it is over */
+    struct buffer bytes;
+};
+
 struct exec_child {
     struct room_member member; /* first: exec_room_close() finds the child by it */
     struct exec_room *room;
@@ -20,14 +26,15 @@ struct exec_child {
     struct exec_events events;
     void *ctx;
     uv_timer_t timer;    /* the next step of the current stage */
-    uv_timer_t pause;    /* between two gulps of output that is thrown away */
+    uv_timer_t look;     /* for output: at first, and between two gulps that are thrown away */
     uv_poll_t exit_poll; /* on pidfd, or else: */
     uv_timer_t exit_timer;
-    uv_pipe_t pipes[SPAWN_FDS];
+    uv_pipe_t input, channel;
+    struct output outputs[2]; /* stdout, stderr */
     int pidfd;
-    int handles; /* not closed yet */
-    struct buffer out, err;
-    size_t gulp; /* bytes thrown away since the last pause */
+    int handles;  /* not closed yet */
+    bool reading; /* output is read as it comes */
+    size_t gulp;  /* bytes thrown away since the last pause */
     struct frame_parser frames;
     uint64_t grace_ms;
     uint64_t began, ended; /* clock_mono_ns() */
@@ -55,14 +62,22 @@ void child_dispose(struct exec_child *c);
 
 /* start.c: true when the start had not begun and never will. */
 bool start_cancel(struct exec_child *c);
+struct job *start_job(struct start *start);
 pid_t start_pid(const struct start *start);
 void start_forget(struct exec_child *c);
 
 /* Looks whether it is over now, and reports it then. */
 void child_settle(struct exec_child *c);
 
-/* Gives *fd, unless it is -1, to the loop. 0 or a libuv error. */
-int child_open_pipe(struct exec_child *c, int which, int *fd);
+/* Give descriptors, unless they are -1, to the child and set them to -1. 0 or a libuv error. */
+int child_open_pipes(struct exec_child *c, int *input, int *channel);
+int output_attach(struct exec_child *c, int *out, int *err);
+
+bool output_open(const struct exec_child *c);
+void output_close_all(struct exec_child *c);
+
+/* What there is now; from now on, also what comes. */
+void output_read(struct exec_child *c);
 
 /* 0 or a positive errno. */
 int child_write_input(struct exec_child *c, const char *bytes, size_t len);

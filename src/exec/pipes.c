@@ -1,16 +1,11 @@
-/* What goes through a child's pipes: its output, its input, and the frames of its channel. */
+/* What a child is fed: its input, and the frames of its channel, which come back, too. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "exec/child_state.h"
 
-/* What is over the cap is read at 50 MB/s at most, else a flood would cost us as much as it costs
- * the child. */
-enum { QUEUE_MAX = 2 * FRAME_MAX, GULP = 1024 * 1024, PAUSE_MS = 20 };
-
-static void give_scratch(uv_handle_t *handle, size_t suggested, uv_buf_t *buf);
-static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf);
+enum { QUEUE_MAX = 2 * FRAME_MAX };
 
 static void give_scratch(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
     struct exec_child *c = handle->data;
@@ -24,49 +19,15 @@ static bool hand_on_frame(void *ctx, const char *bytes, size_t len) {
     if (c->events.frame && !c->reported) {
         c->events.frame(c->ctx, bytes, len);
     }
-    return child_is_open(&c->pipes[CHANNEL]);
+    return child_is_open(&c->channel);
 }
 
 static void take_frames(struct exec_child *c, const char *bytes, size_t len) {
     enum frame_status status = frame_feed(&c->frames, bytes, len, hand_on_frame, c);
     if (status != FRAME_OK && status != FRAME_STOPPED) {
         c->result.bad_frame = true;
-        child_close_one(&c->pipes[CHANNEL]);
+        child_close_one(&c->channel);
         exec_kill(c, true);
-    }
-}
-
-static void read_on(uv_timer_t *pause) {
-    struct exec_child *c = pause->data;
-    for (int i = OUT; i <= ERR; i++) {
-        if (child_is_open(&c->pipes[i])) {
-            uv_read_start((uv_stream_t *)&c->pipes[i], give_scratch,
-                          on_read); /* or reads already */
-        }
-    }
-}
-
-static void throw_away(struct exec_child *c, uv_stream_t *stream, size_t len) {
-    c->result.truncated = true;
-    c->gulp += len;
-    if (c->gulp >= GULP) {
-        uv_read_stop(stream);
-        if (!uv_is_active((uv_handle_t *)&c->pause)) {
-            uv_timer_start(&c->pause, read_on, PAUSE_MS, 0);
-            c->gulp = 0;
-        }
-    }
-}
-
-static void take_output(struct exec_child *c, uv_stream_t *stream, const char *bytes, size_t len) {
-    struct buffer *b = stream == (uv_stream_t *)&c->pipes[OUT] ? &c->out : &c->err;
-    size_t room = b->max - b->len;
-    size_t n = len < room ? len : room;
-    if (!buffer_append(b, bytes, n)) {
-        n = 0;
-    }
-    if (n < len) {
-        throw_away(c, stream, len - n);
     }
 }
 
@@ -75,10 +36,8 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
     if (n < 0) {
         child_close_one(stream);
         child_settle(c);
-    } else if (stream == (uv_stream_t *)&c->pipes[CHANNEL]) {
-        take_frames(c, buf->base, (size_t)n);
     } else {
-        take_output(c, stream, buf->base, (size_t)n);
+        take_frames(c, buf->base, (size_t)n);
     }
 }
 
@@ -94,8 +53,8 @@ static void frame_written(uv_write_t *req, int status) {
 }
 
 /* The request and a copy of the bytes in one piece. */
-static int write_copy(struct exec_child *c, int which, const void *head, size_t head_len,
-                      const char *bytes, size_t len, uv_write_cb done) {
+static int write_copy(uv_pipe_t *pipe, const void *head, size_t head_len, const char *bytes,
+                      size_t len, uv_write_cb done) {
     uv_write_t *req = malloc(sizeof *req + head_len + len);
     if (!req) {
         return ENOMEM;
@@ -108,7 +67,7 @@ static int write_copy(struct exec_child *c, int which, const void *head, size_t 
         memcpy(copy + head_len, bytes, len);
     }
     uv_buf_t buf = uv_buf_init(copy, (unsigned)(head_len + len));
-    int rc = uv_write(req, (uv_stream_t *)&c->pipes[which], &buf, 1, done);
+    int rc = uv_write(req, (uv_stream_t *)pipe, &buf, 1, done);
     if (rc < 0) {
         free(req);
     }
@@ -116,22 +75,22 @@ static int write_copy(struct exec_child *c, int which, const void *head, size_t 
 }
 
 int child_write_input(struct exec_child *c, const char *bytes, size_t len) {
-    return write_copy(c, IN, NULL, 0, bytes, len, input_written);
+    return write_copy(&c->input, NULL, 0, bytes, len, input_written);
 }
 
 int exec_send(struct exec_child *c, const char *bytes, size_t len) {
     unsigned char head[FRAME_HEAD];
-    if (!child_is_open(&c->pipes[CHANNEL])) {
+    if (!child_is_open(&c->channel)) {
         return EPIPE;
     }
     if (len > FRAME_MAX) {
         return EMSGSIZE;
     }
-    if (uv_stream_get_write_queue_size((uv_stream_t *)&c->pipes[CHANNEL]) + len > QUEUE_MAX) {
+    if (uv_stream_get_write_queue_size((uv_stream_t *)&c->channel) + len > QUEUE_MAX) {
         return ENOBUFS;
     }
     frame_write_head(head, (uint32_t)len);
-    return write_copy(c, CHANNEL, head, sizeof head, bytes, len, frame_written);
+    return write_copy(&c->channel, head, sizeof head, bytes, len, frame_written);
 }
 
 static void shut(uv_shutdown_t *req, int status) {
@@ -140,22 +99,29 @@ static void shut(uv_shutdown_t *req, int status) {
 }
 
 void exec_end_send(struct exec_child *c) {
-    uv_shutdown_t *req = child_is_open(&c->pipes[CHANNEL]) ? malloc(sizeof *req) : NULL;
-    if (req && uv_shutdown(req, (uv_stream_t *)&c->pipes[CHANNEL], shut) < 0) {
+    uv_shutdown_t *req = child_is_open(&c->channel) ? malloc(sizeof *req) : NULL;
+    if (req && uv_shutdown(req, (uv_stream_t *)&c->channel, shut) < 0) {
         free(req);
     }
 }
 
-int child_open_pipe(struct exec_child *c, int which, int *fd) {
-    if (*fd < 0) {
-        return 0;
+static int open_pipe(struct exec_child *c, uv_pipe_t *pipe, int *fd) {
+    uv_pipe_init(c->room->loop, pipe, 0);
+    child_adopt(c, pipe);
+    int rc = uv_pipe_open(pipe, *fd);
+    if (rc == 0) {
+        *fd = -1;
     }
-    uv_pipe_init(c->room->loop, &c->pipes[which], 0);
-    child_adopt(c, &c->pipes[which]);
-    int rc = uv_pipe_open(&c->pipes[which], *fd);
-    if (rc < 0) {
-        return rc;
+    return rc;
+}
+
+int child_open_pipes(struct exec_child *c, int *input, int *channel) {
+    int rc = *input >= 0 ? open_pipe(c, &c->input, input) : 0;
+    if (rc == 0 && *channel >= 0) {
+        rc = open_pipe(c, &c->channel, channel);
+        if (rc == 0) {
+            rc = uv_read_start((uv_stream_t *)&c->channel, give_scratch, on_read);
+        }
     }
-    *fd = -1;
-    return which == IN ? 0 : uv_read_start((uv_stream_t *)&c->pipes[which], give_scratch, on_read);
+    return rc;
 }

@@ -39,6 +39,7 @@ struct child_start {
     struct spawned *out;
     pid_t parent;
     bool enter_cgroup; /* was not born in it */
+    bool all_signals;  /* was born with our handlers */
     const char *step;  /* written by the child: shared memory needs no pipe for the error */
     int error;
 };
@@ -122,13 +123,30 @@ IN_CHILD static int become_user(const struct spawn_plan *plan) {
     return syscall(SETRESUID, plan->uid, plan->uid, plan->uid) < 0 ? -1 : 0;
 }
 
+/* What we ignore, which the kernel does not reset in a child. Nothing is ignored later than at our
+ * start. */
+static uint64_t ignored;
+
+/* The raw call, whose first field is the handler: libc hides the signals that it keeps for itself.
+ */
+static void note_ignored(void) {
+    for (int sig = 1; sig < NSIG; sig++) {
+        unsigned long action[8] = {0};
+        if (syscall(SYS_rt_sigaction, sig, NULL, action, NSIG / 8) == 0 &&
+            action[0] == (unsigned long)SIG_IGN) {
+            ignored |= UINT64_C(1) << (sig - 1);
+        }
+    }
+}
+
 /* Handlers first, then the mask: a handler of the parent must never run in here. */
-IN_CHILD static void default_signals(void) {
-    /* The raw call with all fields 0, SIG_DFL too: libc refuses the signals that it keeps for
-     * itself. */
+IN_CHILD static void default_signals(const struct child_start *start) {
+    /* With all fields 0: SIG_DFL is. */
     const unsigned long action[8] = {0};
     for (int sig = 1; sig < NSIG; sig++) {
-        syscall(SYS_rt_sigaction, sig, action, NULL, NSIG / 8);
+        if (start->all_signals || (ignored >> (sig - 1) & 1)) {
+            syscall(SYS_rt_sigaction, sig, action, NULL, NSIG / 8);
+        }
     }
     sigset_t none;
     sigemptyset(&none);
@@ -178,7 +196,7 @@ IN_CHILD static int child_main(void *arg) {
     if (start->step = "prctl", die_with_parent(start) < 0) {
         goto failed;
     }
-    default_signals();
+    default_signals(start);
     start->step = "execve";
     execve(plan->path, plan->argv, plan->envp);
 failed:
@@ -222,7 +240,7 @@ enum { CHILD_STACK = 16384, CHILD_FLAGS = CLONE_VM | CLONE_VFORK | CLONE_PIDFD }
 static pid_t clone_new(struct child_start *start, char *stack, bool into_cgroup) {
 #if defined(__x86_64__) && defined(CLONE_INTO_CGROUP)
     struct clone_args args = {
-        .flags = CHILD_FLAGS | (into_cgroup ? CLONE_INTO_CGROUP : 0),
+        .flags = CHILD_FLAGS | CLONE_CLEAR_SIGHAND | (into_cgroup ? CLONE_INTO_CGROUP : 0),
         .pidfd = (uintptr_t)&start->out->pidfd,
         .exit_signal = SIGCHLD,
         .stack = (uintptr_t)stack,
@@ -262,9 +280,12 @@ static pid_t clone_child(struct child_start *start) {
         start->enter_cgroup = true;
     }
     pid_t pid = clone_new(start, stack, false);
-    return pid > 0 ? pid
-                   : clone(child_main, stack + sizeof stack, CHILD_FLAGS | SIGCHLD, start,
-                           &start->out->pidfd);
+    if (pid < 0) {
+        start->all_signals = true;
+        pid = clone(child_main, stack + sizeof stack, CHILD_FLAGS | SIGCHLD, start,
+                    &start->out->pidfd);
+    }
+    return pid;
 }
 
 /* Until the child is gone from our memory no signal may be handled in it. */
@@ -282,6 +303,8 @@ static pid_t clone_blocked(struct child_start *start) {
 }
 
 int spawn(const struct spawn_plan *plan, struct spawned *out, const char **step) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, note_ignored);
     struct child_start start = {.plan = plan, .out = out, .parent = getpid(), .step = "clone"};
     atomic_store(&out->pid, 0);
     out->pidfd = -1;

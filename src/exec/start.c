@@ -81,6 +81,7 @@ static void work(struct job *job) {
         close(s->plan.cgroup);
     }
     ends_close(s->plan.fds);
+    job->quiet = s->error == 0; /* the loop will see its output or its end */
 }
 
 static void done(struct job *job) {
@@ -106,13 +107,13 @@ static void done(struct job *job) {
     free_start(s);
 }
 
-/* The room is closed: nobody is left to reap but we. */
+/* The room is closed, as the process is about to leave: who does not go at once is not waited for. */
 static void drop(struct job *job) {
     struct start *s = (struct start *)job;
     pid_t pid = atomic_load(&s->out.pid);
     if (pid > 0) {
         kill(pid, SIGKILL);
-        waitpid(pid, NULL, 0);
+        waitpid(pid, NULL, WNOHANG);
     }
     if (s->out.pidfd >= 0) {
         close(s->out.pidfd);
@@ -127,6 +128,10 @@ bool start_cancel(struct exec_child *c) {
     free_start(c->start);
     c->start = NULL;
     return true;
+}
+
+struct job *start_job(struct start *start) {
+    return &start->job;
 }
 
 pid_t start_pid(const struct start *start) {
@@ -174,8 +179,10 @@ static struct exec_child *new_child(struct exec_room *room, const struct exec_op
     c->began = clock_mono_ns();
     c->member.started = family_ticks();
     c->member.forever = o->deadline_ms == 0;
-    buffer_init(&c->out, o->max_output);
-    buffer_init(&c->err, o->max_output);
+    for (int i = 0; i < 2; i++) {
+        c->outputs[i].fd = -1;
+        buffer_init(&c->outputs[i].bytes, o->max_output);
+    }
     frame_init(&c->frames);
     c->pen = o->cgroup ? pen_take(room, o->cgroup) : NULL;
     return c;
@@ -184,10 +191,13 @@ static struct exec_child *new_child(struct exec_room *room, const struct exec_op
 static int attach(struct exec_child *c, struct ends *e, const struct exec_options *o) {
     int rc = uv_timer_init(c->room->loop, &c->timer);
     child_adopt(c, &c->timer);
-    uv_timer_init(c->room->loop, &c->pause);
-    child_adopt(c, &c->pause);
-    for (int i = 0; rc == 0 && i < SPAWN_FDS; i++) {
-        rc = child_open_pipe(c, i, &e->ours[i]);
+    uv_timer_init(c->room->loop, &c->look);
+    child_adopt(c, &c->look);
+    if (rc == 0) {
+        rc = child_open_pipes(c, &e->ours[IN], &e->ours[CHANNEL]);
+    }
+    if (rc == 0) {
+        rc = output_attach(c, &e->ours[OUT], &e->ours[ERR]);
     }
     if (rc == 0 && o->input) {
         rc = -child_write_input(c, o->input, o->input_len);

@@ -68,7 +68,9 @@ static void finish(struct starter *s, struct job *job) {
     job->next = NULL;
     *s->finished_last = job;
     s->finished_last = &job->next;
-    uv_async_send(&s->finished_some);
+    if (!job->quiet || job->wanted) {
+        uv_async_send(&s->finished_some);
+    }
 }
 
 static void *work(void *arg) {
@@ -141,9 +143,11 @@ static void take_over(uv_timer_t *timer) {
     pthread_mutex_unlock(&s->lock);
 }
 
-static void hand_back(uv_async_t *async) {
-    struct starter *s = async->data;
+void starter_collect(struct starter *s, struct job *wanted) {
     pthread_mutex_lock(&s->lock);
+    if (wanted) {
+        wanted->wanted = true;
+    }
     struct job *job = s->finished;
     s->finished = NULL;
     s->finished_last = &s->finished;
@@ -154,6 +158,10 @@ static void hand_back(uv_async_t *async) {
         job->done(job);
         job = next;
     }
+}
+
+static void hand_back(uv_async_t *async) {
+    starter_collect(async->data, NULL);
 }
 
 static void handle_closed(uv_handle_t *handle) {

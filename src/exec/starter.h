@@ -19,6 +19,8 @@ struct job {
     /* instead of done(), when the starter was closed meanwhile: in any thread; frees the job */
     void (*drop)(struct job *);
     struct job *next;
+    bool quiet; /* set by work(): done() may wait until the loop asks, see starter_collect() */
+    bool wanted;
     bool waited_for; /* keeps the loop running; see starter_forget() */
 };
 
@@ -38,6 +40,9 @@ int starter_submit(struct starter *s, struct job *job);
 
 /* true: it had not begun and never will, the job is the owner's again. */
 bool starter_cancel(struct starter *s, struct job *job);
+
+/* Calls done() for all jobs that have finished; `job`, if it hasn't, will not be quiet about it. */
+void starter_collect(struct starter *s, struct job *job);
 
 /* The loop may end although the job has not: it may never do. */
 void starter_forget(struct starter *s, struct job *job);

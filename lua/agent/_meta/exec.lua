@@ -71,7 +71,7 @@ function exec.run(options, callback) end
 ---@param how "TERM"|"KILL"|nil default TERM, then as at a deadline
 function Handle:kill(how) end
 
---- nil: not started yet, or never.
+--- nil: there is no process yet, or never was one.
 ---@return integer|nil
 function Handle:pid() end
 
