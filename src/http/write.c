@@ -99,7 +99,7 @@ size_t http_connection_answer_prepared(struct http_connection *c, const char *by
     c->served++;
     c->keep_alive = true;
     http_connection_enter(c, HTTP_WRITE);
-    if (write_out(c, answer->data, answer->len, NULL, 0)) {
+    if (write_out(c, answer->data, answer->len, "", 0)) {
         http_connection_enter(c, HTTP_IDLE);
     }
     return used;

@@ -3,7 +3,6 @@
 --   loopback TCP  as http.loopback says
 --   other TCP     with a token of http.tokenfile
 
-local browser = require("agent.http.browser")
 local file = require("agent.file")
 local uv = require("luv")
 
@@ -16,7 +15,13 @@ local GROUP_FILE, GROUP_FILE_MAX = "/etc/group", 2 ^ 20
 --- the agent and group_file.
 function M.new(conf, options)
   return setmetatable({ conf = conf, uid = options.uid or uv.getuid(), group_file = options.group_file or GROUP_FILE,
-    token = require("agent.http.token").new({ now = options.now }) }, M)
+    now = options.now }, M)
+end
+
+--- The tokens, which nobody needs where none are configured.
+function M:tokens()
+  self.token = self.token or require("agent.http.token").new({ now = self.now })
+  return self.token
 end
 
 -- callback(err, gid). Names are looked up in the file, not through NSS, which may ask the network.
@@ -37,12 +42,14 @@ end
 --- Reads what the configuration names: the token file and the group. Never blocks. callback(err): the first
 --- problem as a sentence; what was in force stays then.
 function M:load(callback)
-  self.token:load(self.conf.tokenfile, function(bad_token)
+  local function load_group(bad_token)
     find_group(self, self.conf.group or "", function(bad_group, gid)
       if not bad_group then self.gid = gid end
       callback(bad_token or bad_group)
     end)
-  end)
+  end
+  if (self.conf.tokenfile or "") == "" and not self.token then return load_group() end
+  self:tokens():load(self.conf.tokenfile, load_group)
 end
 
 local function refuse(status, text, headers)
@@ -57,7 +64,7 @@ local function check_local(self, reply, peer, right)
 end
 
 local function check_token(self, request, peer)
-  local verdict, wait = self.token:judge(request.headers.authorization, peer.address)
+  local verdict, wait = self:tokens():judge(request.headers.authorization, peer.address)
   if verdict == "right" then return nil end
   if verdict == "wait" then
     return refuse(429, "the token was wrong; wait", { ["Retry-After"] = ("%d"):format(math.ceil(wait)) })
@@ -84,7 +91,7 @@ end
 ---@param right "read"|"post"|"change"
 function M:check(request, reply, right)
   local tcp = request.peer == "tcp"
-  local foreign = tcp and browser.refusal(request.headers, self.conf.hosts)
+  local foreign = tcp and require("agent.http.browser").refusal(request.headers, self.conf.hosts)
   if foreign then return refuse(403, foreign), right ~= "read" and name_of(reply:peer() or { address = "?" }) end
   if right == "read" then return nil end
   local peer = reply:peer()

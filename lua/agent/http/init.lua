@@ -35,9 +35,16 @@ local function later(fn)
   end)
 end
 
+-- Needed with the first change.
+local function audit_of(self)
+  self.audit = self.audit or require("agent.http.audit").new({ log = self.log, after = timer.after })
+  return self.audit
+end
+
 local function make_router(self, deps)
   local router = require("agent.http.router").new({
-    access = self.access, audit = self.audit, changing = function() self:forget() end,
+    access = self.access, audit = { note = function(_, ...) audit_of(self):note(...) end },
+    changing = function() self:forget() end,
   })
   for _, routes in ipairs({ "me", "post", "update" }) do
     require("agent.http." .. routes).register(router, METHODS, deps)
@@ -124,7 +131,6 @@ function M.start(conf, deps, callback)
   local self = setmetatable({ conf = conf.http, log = deps.log }, Server)
   local all = complete(self, conf, deps)
   self.access = require("agent.http.access").new(conf.http, { now = require("host.clock").mono })
-  self.audit = require("agent.http.audit").new({ log = deps.log, after = timer.after })
   self.access:load(function(bad)
     if must_have_token(conf) and conf.http.tokenfile == "" then
       bad = "http.tokenfile: must be set where changing needs a token: agent.listen is not on loopback,"
@@ -173,7 +179,7 @@ end
 
 --- Drops every connection and removes the socket; at once, and any number of times.
 function Server:close()
-  self.audit:close()
+  if self.audit then self.audit:close() end
   if self.tcp then self.tcp:close() end
   if self.unix then self.unix:close() end
 end

@@ -74,7 +74,7 @@ describe("who may", function()
 
   it("from elsewhere with a token only; reading without", function()
     local peer = { address = "10.0.0.1", loopback = false }
-    rules.token.tokens = { "0123456789abcdef" }
+    rules:tokens().tokens = { "0123456789abcdef" }
     assert.same({ 200, 401, 401 }, { status("read", peer), status("post", peer), status("change", peer) })
     assert.equal(200, status("change", peer, nil, { authorization = "Bearer 0123456789abcdef" }))
     assert.equal(401, status("change", peer, nil, { authorization = "Bearer 0123456789abcdeF" }))
