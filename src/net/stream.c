@@ -6,7 +6,8 @@
 enum {
     KEEP_CAPACITY = 16 * 1024,    /* between turns; an idle agent weighs little */
     UNFILTERED_MAX = 1024 * 1024, /* what 4 KiB that are received may become */
-    OVERHEAD = 64 * 1024          /* what filters add: 1/64 and this */
+    OVERHEAD = 64 * 1024,         /* what filters add: 1/64 and this */
+    PORTION = 1024 * 1024         /* filtered in one turn: compressing takes its time */
 };
 
 int stream_address(const char *ip, int port, struct sockaddr_storage *address) {
@@ -215,18 +216,19 @@ static void give_up(struct stream *s, const struct filter *f) {
     s->events->ended(s->owner, UV_EPROTO);
 }
 
-/* What waits in `plain` goes down through the filters; with nothing there a handshake begins. */
+/* A portion of `plain` goes down through the filters; with nothing there a handshake begins. */
 static enum filter_state seal(struct stream *s) {
     struct filter *top = s->filters[s->n_filters - 1];
+    size_t n = s->plain.len < PORTION ? s->plain.len : PORTION;
     struct buffer wire;
     buffer_init(&wire, s->max_unsent);
-    enum filter_state state = top->class->send(top, s->plain.data, s->plain.len, &wire);
+    enum filter_state state = top->class->send(top, s->plain.data, n, &wire);
     if (!send_below(s, s->n_filters - 1, &wire)) {
         state = FILTER_FAILED;
     }
     buffer_free(&wire);
-    s->plain.len = 0;
-    if (s->plain.cap > KEEP_CAPACITY) {
+    buffer_consume(&s->plain, n);
+    if (!s->plain.len && s->plain.cap > KEEP_CAPACITY) {
         buffer_free(&s->plain);
     }
     if (state == FILTER_FAILED) {
@@ -250,7 +252,9 @@ static void on_prepare(uv_prepare_t *flusher) {
     if (s->plain.len && !s->busy && seal(s) == FILTER_FAILED) {
         return;
     }
-    if (s->unsent.len && !s->busy) {
+    if (s->unsent.len && !s->busy && s->plain.len) {
+        start_write(s, 0); /* the next portion follows when it is done, in another turn */
+    } else if (s->unsent.len && !s->busy) {
         write_now(s);
     }
 }
@@ -286,8 +290,7 @@ void stream_filter(struct stream *s, struct filter *f) {
         s->unsent.max = s->max_unsent - s->writing.len;
     }
     s->lowat_wanted = 1;
-    if (s->plain.len) {
-        seal(s);
+    while (s->plain.len && !s->closing && seal(s) != FILTER_FAILED) {
     }
     s->filters[s->n_filters++] = f;
     if (s->connected && !s->closing) {
