@@ -23,9 +23,10 @@ static uint64_t bound_ns;
 static timer_t timer;
 
 static size_t append_text(char *to, size_t at, const char *text) {
-    size_t n = strlen(text);
-    memcpy(to + at, text, n);
-    return at + n;
+    while (*text) {
+        to[at++] = *text++;
+    }
+    return at;
 }
 
 static size_t append_number(char *to, size_t at, uint64_t n) {

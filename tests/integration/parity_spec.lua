@@ -70,7 +70,8 @@ describe("a minute of messages", function()
     local folder = start({ name = "nsq", servers = { "tcp://127.0.0.1:" .. server.tcp_port } })
     program.ready(folder, agents[1])
     program.wait("messages that wait", 20, function()
-      return cjson.decode((program.curl(folder, "/me/status"))).outbox.messages >= 8
+      local outbox = cjson.decode((program.curl(folder, "/me/status"))).outbox
+      return outbox.messages + outbox.spooled >= 8
     end)
     server:launch()
     local kinds = {}

@@ -1,6 +1,8 @@
 -- A worker "mounts", a timer and a log that a spec drives: each mount behaves as told.
 local M = {}
 
+local readers = {}
+
 --- A healthy file system's answer.
 function M.usage(more)
   local usage = { frsize = 4096, blocks = 262144, bfree = 131072, bavail = 65536, files = 1000, ffree = 499,
@@ -81,11 +83,18 @@ function M.new(behaviour)
   return fake
 end
 
+--- Closes the readers of all collectors so far.
+function M.close()
+  for _, reader in ipairs(readers) do reader:close() end
+  readers = {}
+end
+
 --- A collector FS over tests/fixtures/KERNEL (or over `mounts`, lines of a mount table, in a temporary
 --- directory) and the fake; returns it, and a function that removes the directory.
 function M.collector(fake, options)
   local proc, remove = "tests/fixtures/" .. (options.kernel or "linux-6.1") .. "/proc", function() end
   local procfs = require("host.procfs").open({ procfs = proc })
+  readers[#readers + 1] = procfs
   if options.mounts then
     proc = assert(require("luv").fs_mkdtemp("/tmp/agent-mounts-XXXXXX"))
     os.execute(("mkdir -p %s/1"):format(proc))

@@ -79,6 +79,8 @@ nas:/a /other nfs rw 0 0
 end)
 
 describe("collector FS", function()
+  after_each(fake_mounts.close)
+
   local fake, collector, remove
 
   local function open(mounts, behaviour, rootfs)
