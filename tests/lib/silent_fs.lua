@@ -8,10 +8,10 @@ local M = {}
 local helper = (os.getenv("AGENT") or "build/agent"):gsub("[^/]*$", "") .. "tests/helpers/silent_fs"
 
 local function is_mounted(dir)
-  for line in io.lines("/proc/mounts") do
-    if line:find(" " .. dir .. " ", 1, true) then return true end
-  end
-  return false
+  local file = assert(io.open("/proc/mounts"))
+  local mounts = file:read("*a")
+  file:close()
+  return mounts:find(" " .. dir .. " ", 1, true) ~= nil
 end
 
 --- Starts the file system at a new directory: { dir =, process = }. nil, why when that isn't possible here.
