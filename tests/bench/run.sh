@@ -1,7 +1,7 @@
 #!/bin/sh
 # The benchmark: a table on stdout and in build/bench/results.md, samples in build/bench/samples.txt.
 # BENCH_SECONDS (120): how long the programs are watched. BENCH_WARMUP (20): how long they run before.
-# BENCH_ROWS ("cycle processes api start registry programs"): which parts to run. BENCH_PROCESSES (0): so many more
+# BENCH_ROWS ("cycle processes api start registry builtins programs"): which parts to run. BENCH_PROCESSES (0): so many more
 # processes for PROC, up to what kernel.pid_max allows. Best as root: without a cgroup of its own a
 # program's short-lived children are counted only as far as sampling sees them.
 set -eu
