@@ -16,6 +16,7 @@ build = {
     ["agent.builtin"] = "lua/agent/builtin/init.lua",
     ["agent.builtin.functions"] = "lua/agent/builtin/functions.lua",
     ["agent.builtin.home"] = "lua/agent/builtin/home.lua",
+    ["agent.builtin.keep"] = "lua/agent/builtin/keep.lua",
     ["agent.builtin.link"] = "lua/agent/builtin/link.lua",
     ["agent.builtin.skeleton"] = "lua/agent/builtin/skeleton.lua",
     ["agent.builtin.strikes"] = "lua/agent/builtin/strikes.lua",

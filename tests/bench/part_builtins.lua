@@ -69,7 +69,8 @@ local function watch(folder, agent)
   supervisor_ms, worker_ms = cpu_ms(agent.pid) - supervisor_ms, cpu_ms(worker) - worker_ms
   local now = status(folder)
   local after = counts(now)
-  return { runs = after.runs - before.runs, missed = after.missed - before.missed, errors = after.errors - before.errors,
+  return { runs = after.runs - before.runs, missed = after.missed - before.missed,
+    errors = after.errors - before.errors,
     supervisor_ms = supervisor_ms, worker_ms = worker_ms, seconds = seconds, uss = uss_mib(worker),
     stall = now.stall_ms }
 end

@@ -182,6 +182,17 @@ describe("an agent with builtin functions", function()
     assert.same(0, last("plugin.slow"))
   end)
 
+  it("has ctx.state again after a restart of the agent", function()
+    builtin.write(folder, "count", "ctx.state.n = (ctx.state.n or 0) + 1 return { n = ctx.state.n }")
+    start({ builtins = { count = { interval = 1 } } })
+    wait_for("PLUGIN.count.n", 2)
+    agent.kill("sigterm")
+    assert.equal(0, agent.wait(10))
+    start({ builtins = { count = { interval = 1 } } })
+    program.wait("the third run", 15, function() return (last("PLUGIN.count.n") or 0) >= 3 end)
+    for i, point in ipairs(points("PLUGIN.count.n")) do assert.equal(i, point.value) end
+  end)
+
   it("ends a worker that does not answer", function()
     builtin.write(folder, "test", "return { n = 1 }")
     start({ builtins = { test = { interval = 1 } } })

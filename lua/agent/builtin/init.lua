@@ -13,10 +13,11 @@ local DEFAULT_INTERVAL = 60
 local BEAT = 1          -- seconds between the ticks that items share, so that one wake-up serves several
 local OVERDUE = 5       -- seconds that an answer may be late before the worker counts as gone
 local PART = 250        -- metrics that are published in one turn of the loop
+local ABSENT = 1000     -- items that aren't there any more of which ctx.state is kept
 local SUSPECT = 3       -- deaths of the worker that a run was there at, until it counts as guilty
 
 --- options: conf (complete), scheduler, run (worker.client's), outcome (see agent.outcome), namespaces () → names,
---- now () → monotonic seconds, after, log, directories, user (nil: our own).
+--- now () → monotonic seconds, after, log, directories, user (nil: our own), state (path of a file, nil: none).
 function M.new(options)
   local conf = options.conf.builtin
   local self = setmetatable({ conf = options.conf, scheduler = options.scheduler, outcome = options.outcome,
@@ -25,6 +26,8 @@ function M.new(options)
     items = {}, by_key = {}, in_flight = {}, loading = {}, keys = 0, restarts = 0, records = {} }, M)
   self.request = { slice = conf.slice, stuck = conf.stuck, memory = conf.memory, heap = 4 * conf.memory }
   self.directories = options.directories
+  self.keep = options.state and require("agent.builtin.keep").new({ path = options.state, after = options.after,
+    log = options.log, collect = function() return self:states() end })
   self.functions = functions_of.new({ directories = self.directories, request = self.request, run = self.run,
     user = self.user, log = self.log })
   return self
@@ -74,7 +77,10 @@ end
 local function finish(self, item, outcome)
   local done = item.done
   item.done, self.in_flight[item.key], item.suspect = nil, nil, nil
-  if outcome.state then item.state = outcome.state ~= "" and outcome.state or nil end
+  if outcome.state then
+    item.state = outcome.state ~= "" and outcome.state or nil
+    if self.keep then self.keep:changed() end
+  end
   if outcome.strike then
     strike(self, item, outcome.reason)
   elseif outcome.status == 0 then
@@ -282,6 +288,7 @@ end
 local function remove(self, item)
   if item.interval then self.scheduler:remove(item.id) end
   self.items[item.id], self.by_key[item.key], self.in_flight[item.key] = nil, nil, nil
+  if self.kept then self.kept[item.id] = item.state end
   if self.link then self.link:say({ "drop", key = item.key }) end
 end
 
@@ -323,6 +330,9 @@ local function merge(self, wanted)
     local item = self.items[id]
     if not item then
       new.key = new_key(self)
+      if self.kept then
+        new.state, self.kept[id] = self.kept[id], nil
+      end
       self.items[id], self.by_key[new.key] = new, new
       fresh[#fresh + 1] = new
     elseif item.fn ~= new.fn or item.asked ~= new.asked or item.limit ~= new.limit
@@ -355,8 +365,19 @@ end
 function M:apply(records)
   self.records = records or self.records
   if self.known then return apply_items(self) end
-  if not next(wanted_items(self)) then return end
-  self:reload(function() end)
+  if next(wanted_items(self)) then self:reload(function() end) end
+end
+
+--- What is kept of each item, by its id; of some that aren't there just now, too: their registry may be back later.
+function M:states()
+  local states, left = {}, ABSENT
+  for id, item in pairs(self.items) do states[id] = item.state end
+  for id, state in pairs(self.kept or {}) do
+    if not self.items[id] and left > 0 then
+      states[id], left = state, left - 1
+    end
+  end
+  return states
 end
 
 -- Tells the worker of changed files, and items of changed intervals.
@@ -377,6 +398,12 @@ end
 --- Looks at the files and takes over what changed; callback(err, { loaded, removed, broken }). Calls while one is under
 --- way share the next.
 function M:reload(callback)
+  if self.keep and not self.kept then
+    return self.keep:load(function(states)
+      self.kept = self.kept or states
+      self:reload(callback)
+    end)
+  end
   self.callbacks = self.callbacks or {}
   self.callbacks[#self.callbacks + 1] = callback
   if self.updating then return end
@@ -420,11 +447,13 @@ function M:status()
   return status
 end
 
---- Ends the worker and all schedules.
-function M:close()
+--- Ends the worker and all schedules; callback() when what items keep is on disk.
+function M:close(callback)
   for _, item in pairs(self.items) do self.scheduler:remove(item.id) end
   if self.settling then self.settling:cancel() end
   close_link(self)
+  if self.keep then return self.keep:close(callback or function() end) end
+  if callback then callback() end
 end
 
 return M

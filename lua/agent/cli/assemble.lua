@@ -47,7 +47,7 @@ local function make_builtins(self)
     conf = self.conf, scheduler = self.scheduler, run = require("agent.worker.client").run,
     outcome = make_outcome(self), namespaces = function() return self.registry:namespaces() end, now = clock.mono,
     after = timer.after, log = log, directories = require("agent.builtin.home").directories(self.conf),
-    user = uv.getuid() == 0 and self.conf.builtin.user or nil,
+    user = uv.getuid() == 0 and self.conf.builtin.user or nil, state = self.conf.agent.statedir .. "/builtin.state",
   })
 end
 
@@ -267,16 +267,20 @@ function M:stop(seconds, callback)
   self.scheduler:stop()
   if self.server then self.server:close() end
   if self.cycle then self.cycle:stop() end
-  if self.builtins then self.builtins:close() end
   if self.source.close then self.source:close() end
-  self.plugins:close(function()
+  local waiting = 2
+  local function closed()
+    waiting = waiting - 1
+    if waiting > 0 then return end
     self.publisher:close(seconds, function(left)
       if left > 0 then
         log.error("agent", "stopped before everything was acknowledged", { messages = left })
       end
       callback(left)
     end)
-  end)
+  end
+  if self.builtins then self.builtins:close(closed) else closed() end
+  self.plugins:close(closed)
 end
 
 return M
