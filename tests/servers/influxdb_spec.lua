@@ -65,10 +65,13 @@ describe("output influxdb of the real agent", function()
     folder, port = program.folder(), loop.free_port()
   end)
   after_each(function()
-    for _, one in ipairs({ agent, server }) do
-      one.kill("sigterm")
-      one.wait(30)
+    local function stop(child)
+      if not child then return end
+      child.kill("sigterm")
+      child.wait(30)
     end
+    stop(agent)
+    stop(server)
     agent, server = nil, nil
     program.remove(folder)
   end)
