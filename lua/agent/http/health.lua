@@ -25,14 +25,17 @@ local function collecting(deps, reasons)
   end
 end
 
--- Whether a lane gets on: each is remembered by what it had published when that last changed.
+local function waits(lane)
+  return lane.outbox.messages > 0 or lane.spool ~= nil and lane.spool.files > 0
+end
+
+-- For how long a lane in which something waits has got nothing acknowledged, as far as was seen.
 local function stuck(seen, lane, now)
-  local outbox = lane.outbox
-  local waiting = outbox.messages > 0 or (outbox.spool and (outbox.spool.files or 0) > 0)
-  if not waiting or not seen.published or outbox.published > seen.published then
-    seen.published, seen.at = outbox.published, now
+  local published = lane.outbox.published
+  if not waits(lane) or not seen.published or published > seen.published then
+    seen.published, seen.at = published, now
   end
-  return waiting and now - seen.at > STUCK_SECONDS and now - seen.at
+  return now - seen.at
 end
 
 local function name_of(lane)
@@ -40,21 +43,32 @@ local function name_of(lane)
   return output.server or output.path or output.name or lane.name or "the output"
 end
 
+local function sentence(err)
+  return err and ": " .. (type(err) == "table" and tostring(err.message or err.code) or tostring(err)) or ""
+end
+
+-- Why a lane doesn't deliver, or nil.
+local function trouble(lane, seconds)
+  local state, why = lane.output.state, sentence(lane.output.last_error)
+  local spool = lane.spool
+  if spool and spool.state ~= "ok" then
+    return ("the spool is %s%s"):format(spool.state, sentence(spool.last_error))
+  end
+  if state and state ~= "connected" and waits(lane) then
+    return ("not connected to %s%s"):format(name_of(lane), why)
+  end
+  if seconds > STUCK_SECONDS then
+    return ("%s has taken nothing for %d s%s"):format(name_of(lane), math.floor(seconds), why)
+  end
+end
+
 local function delivering(deps, memory, reasons)
   local status = deps.status()
-  local lanes = status.outputs or { { outbox = status.outbox, output = status.output, required = true } }
-  for i, lane in ipairs(lanes) do
+  for i, lane in ipairs(status.outputs or { status }) do
     memory[i] = memory[i] or {}
-    if lane.outbox and lane.required ~= false then
-      local state, err = lane.output.state, lane.output.last_error
-      local seconds = stuck(memory[i], lane, deps.now())
-      local why = err and (type(err) == "table" and err.message or tostring(err))
-      if state and state ~= "ready" and state ~= "connected" and lane.outbox.messages > 0 then
-        reasons[#reasons + 1] = ("delivering: not connected to %s%s"):format(name_of(lane), why and ": " .. why or "")
-      elseif seconds then
-        reasons[#reasons + 1] = ("delivering: %s has taken nothing for %d s%s"):format(name_of(lane), seconds,
-          why and ": " .. why or "")
-      end
+    if lane.required ~= false then
+      local why = trouble(lane, stuck(memory[i], lane, deps.now()))
+      if why then reasons[#reasons + 1] = "delivering: " .. why end
     end
   end
 end

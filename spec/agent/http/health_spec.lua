@@ -55,6 +55,18 @@ describe("/healthz", function()
     assert.equal(200, (health()))
   end)
 
+  it("is 503 while messages are only on disk, or the disk fails", function()
+    status.output.state = "waiting"
+    status.spool = { files = 2, state = "ok" }
+    assert.same({ 503, "delivering: not connected to tcp://q:4150\n" }, { health() })
+    status.output.state = "connected"
+    assert.equal(200, (health()))
+    now = now + 61
+    assert.same({ 503, "delivering: tcp://q:4150 has taken nothing for 61 s\n" }, { health() })
+    status.spool = { files = 0, state = "failing", last_error = "no space left" }
+    assert.same({ 503, "delivering: the spool is failing: no space left\n" }, { health() })
+  end)
+
   it("asks every output that must have the points, and no other", function()
     status.outputs = {
       { outbox = { messages = 0, published = 1 }, output = {}, required = true },
