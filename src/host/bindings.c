@@ -23,6 +23,7 @@ int luaopen_host_ntp(lua_State *L);
 int luaopen_host_pidfile(lua_State *L);
 int luaopen_host_ports(lua_State *L);
 int luaopen_host_procfs(lua_State *L);
+int luaopen_host_regex(lua_State *L);
 int luaopen_host_spool(lua_State *L);
 int luaopen_host_utmp(lua_State *L);
 
@@ -45,6 +46,7 @@ static const luaL_Reg bindings[] = {
     {"host.pidfile", luaopen_host_pidfile},
     {"host.ports", luaopen_host_ports},
     {"host.procfs", luaopen_host_procfs},
+    {"host.regex", luaopen_host_regex},
     {"host.spool", luaopen_host_spool},
     {"host.utmp", luaopen_host_utmp},
     {"luv", luaopen_luv},
