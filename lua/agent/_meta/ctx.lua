@@ -91,9 +91,20 @@ function ctx.sleep(seconds) end
 ---@return string?, string? message, ctx.code?
 function ctx.read_file(path, most, offset) end
 
+--- Opens a file to read, which stays this one whatever others do to its name. Closed when the run ends.
+---@param path string absolute
+---@return ctx.file?, string? message, ctx.code?
+function ctx.open(path) end
+
+--- A regular expression: linear in time, RE2's syntax without back references and looking around; see
+--- lua/agent/_meta/regex.lua. `:test(text)`, `:match(text)` → the match and its groups, `:groups()` → their names.
+---@param pattern string
+---@return host.regex?, string? message, string? code "regex"
+function ctx.regex(pattern) end
+
 --- What stat(2) says; symbolic links are followed.
 ---@param path string absolute
----@return { size: number, mtime: number, inode: number, device: number, type: string, mode: integer, uid: integer, gid: integer }?, string? message, ctx.code?
+---@return ctx.stat?, string? message, ctx.code?
 function ctx.stat(path) end
 
 --- The names in a directory, sorted; 10,000 at most.
@@ -125,6 +136,23 @@ function ctx.now() end
 --- Seconds of the monotonic clock: for differences.
 ---@return number
 function ctx.mono() end
+
+---@alias ctx.stat { size: number, mtime: number, inode: number, device: number, type: string, mode: integer, uid: integer, gid: integer }
+
+---@class ctx.file
+local File = {}
+
+--- Bytes from `offset` (0) on; "" at the end.
+---@param most? integer bytes, default 1 MiB, at most 8
+---@param offset? integer
+---@return string?, string? message, ctx.code?
+function File:read(most, offset) end
+
+---@return ctx.stat?, string? message, ctx.code?
+function File:stat() end
+
+--- Any number of times.
+function File:close() end
 
 ---@class ctx.connection
 local Connection = {}

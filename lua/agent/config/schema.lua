@@ -175,9 +175,10 @@ return {
       .. "in `ns`; `run` names the function where NAME isn't it." },
   { key = "builtin.dir", type = "path", empty = true, default = "",
     says = 'Where the functions are that come with the agent; "" finds them beside the executable.' },
-  { key = "builtin.user", type = "name", default = own_or_nobody,
+  { key = "builtin.user", type = "name", numeric = true, default = own_or_nobody,
     shown = "nobody for root, else the agent's own user",
-    says = "The user that builtin functions run as." },
+    says = 'The user that builtin functions run as, without supplementary groups; "65534:4" is nobody in group adm, '
+      .. "who may read logs." },
   { key = "builtin.timeout", type = "duration", default = 30, min = 1, max = 3600,
     says = "A run takes no longer, nor longer than half a second less than its interval." },
   { key = "builtin.slice", type = "duration", default = 0.25, min = 0.01, max = 60,

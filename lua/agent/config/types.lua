@@ -75,10 +75,12 @@ M.path = {
 
 M.name = {
   wants = function(entry)
-    return ("the name of a %s%s"):format(entry.of or "user", entry.empty and ', or "" for none' or "")
+    return ("the name of a %s%s"):format(entry.of or "user",
+      entry.numeric and ', or "UID:GID"' or entry.empty and ', or "" for none' or "")
   end,
   read = function(value, entry)
     if value == "" and entry.empty then return value end
+    if entry.numeric and type(value) == "string" and value:find("^%d%d?%d?%d?%d?%d?:%d%d?%d?%d?%d?%d?$") then return value end
     return type(value) == "string" and #value <= 32 and value:find("^[%w_][%w_.-]*%$?$") and value or nil
   end,
 }

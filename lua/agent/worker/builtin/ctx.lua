@@ -17,8 +17,15 @@ function shared.exec(options) return require("agent.worker.builtin.program").run
 function shared.read_file(path, most, offset)
   return require("agent.worker.builtin.read").file(path, most, offset)
 end
+function shared.open(path) return require("agent.worker.builtin.read").open(path) end
 function shared.stat(path) return require("agent.worker.builtin.read").stat(path) end
 function shared.list(path) return require("agent.worker.builtin.read").list(path) end
+
+--- A regular expression, see lua/agent/_meta/regex.lua.
+function shared.regex(pattern)
+  if type(pattern) ~= "string" then error("regex: an expression is a string", 2) end
+  return require("host.regex").new(pattern)
+end
 
 --- The addresses of a host name.
 function shared.resolve(name, options)

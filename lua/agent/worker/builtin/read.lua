@@ -53,14 +53,81 @@ function M.file(path, most, offset)
   end))
 end
 
+local hidden = setmetatable({}, { __mode = "k" })
+local File = {}
+local file_meta = { __index = File, __metatable = false }
+
+local function own_state(file)
+  local state = hidden[file]
+  if not state then error("a file's functions are called with a colon: file:read()", 3) end
+  if state.closed or state.run ~= run.current() then error("the file is closed", 3) end
+  return state
+end
+
+local function plain_stat(stat)
+  return { size = stat.size, mtime = stat.mtime.sec + stat.mtime.nsec / 1e9, inode = stat.ino, device = stat.dev,
+    type = stat.type, mode = stat.mode, uid = stat.uid, gid = stat.gid }
+end
+
+--- As ctx.read_file, of this very file, whatever became of its name.
+function File:read(most, offset)
+  local state = own_state(self)
+  return coded(run.await(state.path, nil, function(answer)
+    state.busy = true
+    read_on(state.fd, offset or 0, math.min(most or MOST, LARGEST), {}, 0, function(...)
+      state.busy = nil
+      if state.closed then uv.fs_close(state.fd, function() end) end
+      answer(...)
+    end)
+  end))
+end
+
+function File:stat()
+  local state = own_state(self)
+  local stat, why = uv.fs_fstat(state.fd) -- of an open file: the kernel has it at hand
+  if not stat then return coded(nil, why) end
+  return plain_stat(stat)
+end
+
+--- Any number of times.
+function File:close()
+  local state = hidden[self]
+  if not state or state.closed then return end
+  state.closed = true
+  run.release(state.run, state.token)
+  if not state.busy then uv.fs_close(state.fd, function() end) end
+end
+
+local function adopt(path, fd)
+  local file = setmetatable({}, file_meta)
+  local state = { path = path, fd = fd, run = run.current() }
+  hidden[file] = state
+  state.token = run.own(function() file:close() end)
+  return file
+end
+
+--- ctx.open: a file that stays the same one while others rename and replace it.
+function M.open(path)
+  if type(path) ~= "string" or path:sub(1, 1) ~= "/" then error("open: an absolute path is wanted", 3) end
+  local over
+  local fd, why, code = coded(run.await(path, nil, function(answer)
+    open(path, answer, function(opened)
+      if over then return uv.fs_close(opened, function() end) end
+      answer(opened)
+    end)
+    return function() over = true end
+  end))
+  if not fd then return nil, why, code end
+  return adopt(path, fd)
+end
+
 --- ctx.stat: { size, mtime, inode, device, type, mode, uid, gid } of a file; symbolic links are followed.
 function M.stat(path)
   if type(path) ~= "string" or path:sub(1, 1) ~= "/" then error("stat: an absolute path is wanted", 3) end
   return coded(run.await(path, nil, function(answer)
     uv.fs_stat(path, function(err, stat)
       if err then return answer(nil, err) end
-      answer({ size = stat.size, mtime = stat.mtime.sec + stat.mtime.nsec / 1e9, inode = stat.ino, device = stat.dev,
-        type = stat.type, mode = stat.mode, uid = stat.uid, gid = stat.gid })
+      answer(plain_stat(stat))
     end)
   end))
 end
