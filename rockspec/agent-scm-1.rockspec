@@ -215,6 +215,7 @@ build = {
     ["host.pidfile"] = "src/util/lua_pidfile.c",
     ["host.ports"] = "src/net/lua_ports.c",
     ["host.procfs"] = "src/proc/lua_procfs.c",
+    ["host.regex"] = "src/regex/lua_regex.c",
     ["host.spool"] = "src/spool/lua_spool.c",
     ["host.utmp"] = "src/proc/lua_utmp.c",
     ["tls"] = "src/tls/lua_tls.c",
