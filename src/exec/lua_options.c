@@ -207,6 +207,7 @@ void exec_read_options(lua_State *L, int options, struct exec_options *o) {
     }
     lua_pop(L, 1);
     o->channel = flag_option(L, options, "channel");
+    o->plan.net_raw = flag_option(L, options, "net_raw");
     o->deadline_ms = (uint64_t)number_option(L, options, "deadline_ms", DEADLINE_MS);
     o->grace_ms = (uint64_t)number_option(L, options, "grace_ms", GRACE_MS);
     o->max_output = (size_t)number_option(L, options, "max_output", MAX_OUTPUT);

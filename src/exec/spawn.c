@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/sched.h>
 #include <pthread.h>
 #include <pwd.h>
@@ -110,9 +111,23 @@ IN_CHILD static int set_limits(const struct spawn_plan *plan) {
     return 0;
 }
 
+/* CAP_NET_RAW and no other, in spite of the change of user, and across execve. Where we have none
+ * to give, the child does without. */
+IN_CHILD static void keep_net_raw(void) {
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2] = {{0}, {0}};
+    data[0].effective = data[0].permitted = data[0].inheritable = 1U << CAP_NET_RAW;
+    if (syscall(SYS_capset, &head, data) == 0) {
+        prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_RAW, 0, 0);
+    }
+}
+
 IN_CHILD static int become_user(const struct spawn_plan *plan) {
     if (!plan->as_user) {
         return 0;
+    }
+    if (plan->net_raw) {
+        prctl(PR_SET_KEEPCAPS, 1);
     }
     if (syscall(SETGROUPS, 0, NULL) < 0) {
         return -1;
@@ -120,7 +135,13 @@ IN_CHILD static int become_user(const struct spawn_plan *plan) {
     if (syscall(SETRESGID, plan->gid, plan->gid, plan->gid) < 0) {
         return -1;
     }
-    return syscall(SETRESUID, plan->uid, plan->uid, plan->uid) < 0 ? -1 : 0;
+    if (syscall(SETRESUID, plan->uid, plan->uid, plan->uid) < 0) {
+        return -1;
+    }
+    if (plan->net_raw) {
+        keep_net_raw();
+    }
+    return 0;
 }
 
 /* What we ignore, which the kernel does not reset in a child. Nothing is ignored later than at our

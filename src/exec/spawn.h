@@ -23,6 +23,7 @@ struct spawn_plan {
     char *const *envp; /* the complete environment */
     const char *cwd;   /* NULL: the parent's */
     bool as_user;      /* then uid and gid hold, and supplementary groups are cleared */
+    bool net_raw;      /* as_user: keeps CAP_NET_RAW, and nothing else */
     uid_t uid;
     gid_t gid;
     struct spawn_limit limits[SPAWN_LIMITS];

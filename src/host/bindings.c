@@ -21,6 +21,7 @@ int luaopen_host_metrics(lua_State *L);
 int luaopen_host_nsq(lua_State *L);
 int luaopen_host_ntp(lua_State *L);
 int luaopen_host_pidfile(lua_State *L);
+int luaopen_host_ping(lua_State *L);
 int luaopen_host_ports(lua_State *L);
 int luaopen_host_procfs(lua_State *L);
 int luaopen_host_regex(lua_State *L);
@@ -44,6 +45,7 @@ static const luaL_Reg bindings[] = {
     {"host.nsq", luaopen_host_nsq},
     {"host.ntp", luaopen_host_ntp},
     {"host.pidfile", luaopen_host_pidfile},
+    {"host.ping", luaopen_host_ping},
     {"host.ports", luaopen_host_ports},
     {"host.procfs", luaopen_host_procfs},
     {"host.regex", luaopen_host_regex},

@@ -122,6 +122,20 @@ describe("a builtin function", function()
     assert.equal("resolve", value("odd"))
   end)
 
+  it("pings, and is told why it can't", function()
+    local outcome = run([[
+      local list = {}
+      for i = 1, 3 do list[i] = assert(ctx.ping("127.0.0.1")) end
+      local none, why, code = ctx.ping("255.255.255.255")
+      return { first = list[1], last = list[3], why = why, code = code }
+    ]])
+    if outcome.reason and outcome.reason:find("no right to send ICMP") then return pending(outcome.reason) end
+    assert.equal(0, outcome.status, outcome.reason)
+    assert.is_true(builtin.value(outcome, "first") > 0 and builtin.value(outcome, "last") < 1)
+    assert.same({ "255.255.255.255: Permission denied", "EACCES" },
+      { builtin.value(outcome, "why"), builtin.value(outcome, "code") })
+  end)
+
   it("runs programs without a shell, with a deadline", function()
     local value = good([[
       local e = assert(ctx.exec{ "/bin/echo", "$HOME;", "x" })

@@ -44,9 +44,6 @@ function ctx.http(request) end
 
 ---@class ctx.tcp.options
 ---@field timeout? number seconds that each wait takes at most, default 5
----@field tls? boolean
----@field verify? boolean with tls; false: any certificate will do
----@field ca_file? string with tls
 
 --- Connects: `ctx.tcp("localhost", 6379)`, `ctx.tcp("unix:/run/x.sock")`.
 ---@param host string name, address, or unix:/path
@@ -61,6 +58,12 @@ function ctx.tcp(host, port, options) end
 ---@param options? { timeout: number? }
 ---@return ctx.socket?, string? message, ctx.code?
 function ctx.udp(host, port, options) end
+
+--- One ICMP echo; the seconds until its answer. Code "timeout": none came.
+---@param host string name or address
+---@param options? { timeout: number? } default 5
+---@return number? seconds, string? message, ctx.code?
+function ctx.ping(host, options) end
 
 --- The addresses of a name, in the resolver's order.
 ---@param name string

@@ -17,6 +17,7 @@ local exec = {}
 ---@field path string|nil the file to execute; default argv[1]. Must hold a slash: PATH is never searched, no shell is ever started
 ---@field cwd string|nil
 ---@field user string|nil a local user (/etc/passwd only; NSS may block) or "UID:GID"; supplementary groups are cleared
+---@field net_raw boolean|nil with user: it keeps CAP_NET_RAW, when we have it, and no other capability
 ---@field env table<string, string>|nil the complete environment; default only PATH
 ---@field stdin string|nil default /dev/null
 ---@field channel boolean|nil descriptor 3 is a socket for frames: u32 big endian length, then at most 8 MiB

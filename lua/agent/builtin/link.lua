@@ -64,7 +64,7 @@ function M:start()
   local worker, failed
   self.began = options.now()
   worker = options.run("builtin", options.request, {
-    deadline_ms = 0, user = options.user, limits = options.limits,
+    deadline_ms = 0, user = options.user, net_raw = true, limits = options.limits,
     on_item = function(list)
       for _, message in ipairs(list) do
         if self.worker ~= worker then return end -- closed by what was said before

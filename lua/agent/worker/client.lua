@@ -94,7 +94,7 @@ function Handle:end_send() self.child:end_send() end
 
 --- Runs the worker `name` with `request` (any plain value). Does not block.
 --- options: deadline_ms (10000; 0: long-lived), limits (see host.exec; over 512 MiB of address space and
----   10 s of CPU, false: no such limit), user (see host.exec), on_item(value) for each value that it emits,
+---   10 s of CPU, false: no such limit), user, net_raw (see host.exec), on_item(value) for each value that it emits,
 ---   on_gone() after a stuck worker has ended.
 --- callback(err, result), once, after the worker's end. err.code: "timeout" (err.stuck: KILL did not end
 ---   it), "crashed" (err.stderr: what it said), "failed" (the module raised: err.traceback, err.detail = what
@@ -115,6 +115,7 @@ function M.run(name, request, options, callback)
     max_output = MAX_STDERR,
     limits = limits_with(options.limits),
     user = options.user,
+    net_raw = options.net_raw,
     on_frame = function(frame) take_frame(answer, frame, options.on_item) end,
     on_gone = options.on_gone,
   }, function(result)

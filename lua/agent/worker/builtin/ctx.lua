@@ -13,6 +13,10 @@ local shared = {}
 function shared.http(request) return require("agent.worker.builtin.web").request(request) end
 function shared.tcp(host, port, options) return require("agent.worker.builtin.tcp").open(host, port, options) end
 function shared.udp(host, port, options) return require("agent.worker.builtin.udp").open(host, port, options) end
+function shared.ping(host, options)
+  if type(host) ~= "string" then error("ping: a host is a string", 2) end
+  return require("agent.worker.builtin.echo").ask(host, options)
+end
 function shared.exec(options) return require("agent.worker.builtin.program").run(options) end
 function shared.read_file(path, most, offset)
   return require("agent.worker.builtin.read").file(path, most, offset)

@@ -199,6 +199,7 @@ end
 --- → { [name] = { path, print, over, same, broken = { line, message }, interval, description, params } }.
 function M.serve(request, emit)
   if request.check then return check(request, emit) end
+  require("agent.worker.builtin.echo").open() -- and with it the last capability goes
   local pipe = uv.new_pipe(false)
   assert(pipe:open(CHANNEL))
   local self = { functions = {}, items = {}, heap_limit = request.heap, environment = prepare(request) }

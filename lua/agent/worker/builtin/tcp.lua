@@ -201,7 +201,6 @@ function M.open(host, port, options)
   if path then return M.unix(path, timeout) end
   port = tonumber(port)
   if not port or port < 1 or port > 65535 or port % 1 ~= 0 then error("tcp: the port is 1 to 65535", 3) end
-  if options.tls then return require("agent.worker.builtin.tls").open(host, port, timeout, options) end
   return M.connect(host, port, timeout)
 end
 
