@@ -1,7 +1,7 @@
--- POST /post: metrics of other programs on this host (contracts.md §4). All of a request or nothing.
+-- POST /post: metrics of other programs on this host (contracts.md §4), as JSON, or by Content-Type as InfluxDB's line
+-- protocol or Prometheus text. All of a request or nothing.
 
 local answer = require("agent.http.answer")
-local metrics = require("host.metrics")
 local namespace = require("agent.namespace")
 
 local M = {}
@@ -24,16 +24,32 @@ local function target(query, namespaces)
   return namespace.valid(ns) and ns or nil
 end
 
+-- What clients send these formats as; curl and old scripts say anything at all, and mean JSON.
+local function format_of(kind)
+  kind = (kind or ""):lower()
+  if kind:find("line-protocol", 1, true) then return "line" end
+  if kind:find("^application/openmetrics%-text") then return "prometheus" end
+  if kind:find("^text/plain") then return kind:find("version=0%.0%.4") and "prometheus" or "line" end
+  return "json"
+end
+
+local function reader_of(request)
+  local format, body = format_of(request.headers["content-type"]), request.body
+  if format == "json" or body:find("^%s*%[") then return require("host.metrics").reader(body) end
+  return require("agent.formats." .. format).reader(body, { prefix = "RUN." })
+end
+
 -- Reads and encodes the body slice by slice, with other work of the loop in between: done(bodies), or
 -- done(nil, why, code).
-local function read_all(body, deps, done)
-  local reader, bodies = metrics.reader(body), {}
+local function read_all(request, deps, done)
+  local reader, bodies = reader_of(request), {}
   local function read_on()
     local list = {}
     local more, why, code = reader:read(list, SLICE)
     if more == nil then return done(nil, why, code) end
     for _, encoded in ipairs(deps.encode(list)) do bodies[#bodies + 1] = encoded end
     if more then return deps.later(read_on) end
+    deps.dropped("not_finite", reader.dropped or 0)
     return done(bodies)
   end
   return read_on()
@@ -63,13 +79,21 @@ local function bad_request(request, reply, text)
   return answer.text(request, reply, 500, text, nil, 400)
 end
 
+-- Which entry it is and why: said in JSON, where the contract's text has no room for it.
+local function refuse(request, reply, why, code)
+  if code == "ENAME" then return answer.text(request, reply, 400, BAD_NAME, nil, nil, { reason = why }) end
+  if code == "EFORMAT" then return answer.text(request, reply, 400, why .. "\n") end
+  return bad_request(request, reply, "failed to decode json:" .. why .. "\n")
+end
+
 local function say(request, reply, err)
   if not err then return answer.text(request, reply, 200, "send data to MQ success\n") end
   local text = err.code == "full" and "queue is full, discard message" or tostring(err.message) .. "\n"
   return answer.text(request, reply, 503, text, { ["Retry-After"] = "5" })
 end
 
---- Registers the route. deps: namespaces() → array of names; encode(metrics) → bodies of messages;
+--- Registers the route. deps: namespaces() → array of names; encode(metrics) → bodies of messages; dropped(reason,
+--- count): counts points that have no value to send (NaN and infinities of Prometheus text);
 --- publish(ns, bodies, done), all or none, done(err) once: nil when they are safe, err.code "full" when there is
 --- no room; conf.maxpost (bytes); later(fn): calls fn in the next turn of the loop.
 function M.register(router, methods, deps)
@@ -80,9 +104,8 @@ function M.register(router, methods, deps)
       return answer.text(request, reply, 413, ("body over %d bytes\n"):format(deps.conf.maxpost))
     end
     if #request.body > LARGE then reply = tidying(reply, deps.later) end
-    return read_all(request.body, deps, function(bodies, why, code)
-      if code == "ENAME" then return answer.text(request, reply, 400, BAD_NAME) end
-      if not bodies then return bad_request(request, reply, "failed to decode json:" .. why .. "\n") end
+    return read_all(request, deps, function(bodies, why, code)
+      if not bodies then return refuse(request, reply, why, code) end
       if #bodies == 0 then return say(request, reply) end
       return deps.publish(ns, bodies, function(err) say(request, reply, err) end)
     end)

@@ -42,10 +42,13 @@ end
 --- Metrics as the bodies of messages; points that can't be published are left out and counted.
 function M:encode(metrics)
   local bodies, dropped = points.encode(metrics, self.hostname(), self.clock.wall())
-  for reason, n in pairs(dropped or {}) do
-    self.points_dropped[reason] = (self.points_dropped[reason] or 0) + n
-  end
+  for reason, n in pairs(dropped or {}) do self:drop(reason, n) end
   return bodies
+end
+
+--- Counts points that will not be published, by reason.
+function M:drop(reason, count)
+  if count > 0 then self.points_dropped[reason] = (self.points_dropped[reason] or 0) + count end
 end
 
 -- Topic and head of a namespace; anybody may post under any name, so they are not remembered without bound.

@@ -10,6 +10,7 @@ local function setup(namespaces)
   require("agent.http.post").register(router, "POST", {
     namespaces = function() return namespaces or { "web.shop.loda" } end,
     encode = function(metrics) return metrics end, -- a body for each metric
+    dropped = function(reason, count) box.dropped = count > 0 and reason .. " " .. count or box.dropped end,
     publish = function(ns, metrics, done)
       table.insert(box.sent, { ns = ns, metrics = metrics })
       if box.hold then box.finish = done else done(box.err) end
@@ -20,8 +21,8 @@ local function setup(namespaces)
       fn()
     end,
   })
-  function box.post(body, ns)
-    return ask(router, "POST", "/post", { body = body, query = { ns = ns } })
+  function box.post(body, ns, headers)
+    return ask(router, "POST", "/post", { body = body, query = { ns = ns }, headers = headers })
   end
   return box
 end
@@ -34,6 +35,41 @@ describe("/post", function()
     assert.same({ 200, "send data to MQ success\n" }, { reply.status, reply.body })
     assert.same({ { ns = "front.shop.loda", metrics = {
       { name = "RUN.orders.paid", timestamp = 1714557600, tags = { shard = "3" }, value = 42 } } } }, box.sent)
+  end)
+
+  it("takes line protocol and Prometheus text by their Content-Type, all of it or nothing", function()
+    local box = setup()
+    for _, kind in ipairs({ "text/plain", "text/plain; charset=utf-8", "application/x-influx-line-protocol" }) do
+      assert.equal(200, box.post("nginx,site=a active=7i 1714557600\n", nil, { ["content-type"] = kind }).status)
+      assert.same({ name = "RUN.nginx.active", value = 7, tags = { site = "a" }, timestamp = 1714557600 },
+        box.sent[#box.sent].metrics[1])
+    end
+    local count = #box.sent
+    for _, kind in ipairs({ "text/plain; version=0.0.4", "application/openmetrics-text; version=1.0.0" }) do
+      local body = "# TYPE up gauge\nup{job=\"x\"} 1\nnone NaN\n"
+      assert.equal(200, box.post(body, nil, { ["content-type"] = kind }).status)
+      assert.same({ name = "RUN.up", value = 1, tags = { job = "x" } }, box.sent[#box.sent].metrics[1])
+      assert.equal("not_finite 1", box.dropped)
+    end
+    local reply = box.post("a b=1\nnonsense here and there\n", nil, { ["content-type"] = "text/plain" })
+    assert.equal(400, reply.status)
+    assert.matches("^line 2: ", reply.body)
+    assert.equal(count + 2, #box.sent)
+  end)
+
+  it("takes JSON whatever its Content-Type", function()
+    local box = setup()
+    for _, kind in ipairs({ "text/plain", "application/x-www-form-urlencoded", "application/json", "x" }) do
+      assert.equal(200, box.post(' [{"name":"a","value":1}]', nil, { ["content-type"] = kind }).status)
+    end
+    assert.equal(4, #box.sent)
+  end)
+
+  it("names the entry and the reason to who asks for JSON", function()
+    local box = setup()
+    local reply = box.post('[{"name":"a","value":1},{"name":"b c","value":1}]', nil, { accept = "application/json" })
+    assert.equal(400, reply.status)
+    assert.matches("entry 1", require("cjson").decode(reply.body).reason)
   end)
 
   it("takes the only namespace when none is given", function()
