@@ -35,7 +35,12 @@ return {
     -- TLS, AUTH and compression with nsqd; more outputs, such as InfluxDB itself: docs/outputs.md.
     -- tls = true, tlsca = "/etc/agent/ca.pem", authsecret = "/etc/agent/nsqd.secret",
     maxmemory = "16MiB",
+    -- What nsqd doesn't take waits here, through restarts; see docs/delivery.md.
     spooldir = "/var/lib/agent/spool",
+    spoolsize = "512MiB",
+    spoolage = "7d",
+    -- More outputs, each with a queue and a spool of its own; required = false makes one best effort.
+    -- also = { { name = "file", path = "/var/log/agent/points.jsonl", required = false } },
   },
 
   log = {

@@ -52,19 +52,24 @@ static int sync_directory(const char *path) {
     return why;
 }
 
-static int make_directory(const char *path) {
-    return mkdir(path, DIRECTORY_MODE) < 0 && errno != EEXIST ? errno : 0;
+static int make_directory(const char *path, bool *made) {
+    if (mkdir(path, DIRECTORY_MODE) == 0) {
+        *made = true;
+        return 0;
+    }
+    return errno == EEXIST ? 0 : errno;
 }
 
 static int make_directories(const struct store *s) {
     static const char *const parts[] = {"tmp", "new", "bad"};
     char path[PATH_MAX];
+    bool made = false;
     parents_make(s->path);
-    int why = make_directory(s->path);
+    int why = make_directory(s->path, &made);
     for (size_t i = 0; why == 0 && i < sizeof parts / sizeof parts[0]; i++) {
-        why = path_of(s, path, parts[i], "") ? make_directory(path) : ENAMETOOLONG;
+        why = path_of(s, path, parts[i], "") ? make_directory(path, &made) : ENAMETOOLONG;
     }
-    return why ? why : sync_directory(s->path);
+    return why || !made ? why : sync_directory(s->path);
 }
 
 static int take_lock(struct store *s, pid_t *holder) {
