@@ -82,7 +82,7 @@ M.name = {
     if value == "" and entry.empty then return value end
     if type(value) ~= "string" or #value > 32 then return nil end
     if entry.numeric and value:find("^%d+:%d+$") then return value end
-    return type(value) == "string" and #value <= 32 and value:find("^[%w_][%w_.-]*%$?$") and value or nil
+    return value:find("^[%w_][%w_.-]*%$?$") and value or nil
   end,
 }
 

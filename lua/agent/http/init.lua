@@ -9,6 +9,9 @@ local M = {}
 -- The Go agent never looked at the method, and scripts rely on it.
 local METHODS = "GET HEAD POST"
 
+-- A called plugin may take ten minutes (plugins.lua); every other handler has a shorter deadline of its own.
+local ANSWER_MS = 630000
+
 -- Loaded when somebody asks for them.
 local RARE = { ["/healthz"] = "health", ["/me/config"] = "about", ["/me/items"] = "about", ["/metrics"] = "metrics",
   ["/tail"] = "tail", ["/log/offset"] = "log" }
@@ -60,7 +63,7 @@ local function listen_tcp(self, address, on_request)
   local ip, port = M.parse_address(address)
   if not ip then return nil, port end
   local listener, why = host_http.listen({ ip = ip, port = port, on_request = on_request,
-    connections = self.conf.connections })
+    answer_ms = ANSWER_MS, connections = self.conf.connections })
   if not listener then return nil, "agent.listen: " .. why end
   self.tcp, self.ip = listener, ip
   if self.maker then listener:tls(self.maker) end
@@ -69,7 +72,7 @@ end
 
 local function listen_unix(self, path, on_request)
   local listener, why = host_http.listen({ path = path, on_request = on_request,
-    connections = self.conf.connections })
+    answer_ms = ANSWER_MS, connections = self.conf.connections })
   if not listener then return nil, "agent.socket: " .. why end
   self.unix, self.path = listener, path
   return true

@@ -7,7 +7,8 @@ local repository = require("agent.repository")
 
 local M = {}
 
-local DEFAULT_SECONDS, LONGEST_SECONDS = 10, 3600
+local DEFAULT_SECONDS = 10
+local LONGEST_WAITED, LONGEST_SECONDS = 600, 3600 -- with a client that waits, and without
 local SHOWN = 65536 -- bytes of its output that a called plugin's answer shows
 
 -- text: the contract's line; status and fields: of the JSON answer.
@@ -58,11 +59,11 @@ local function update(request, reply, deps)
   end)
 end
 
--- Whole seconds; nil for what is no unsigned number.
-local function seconds_of(text)
+-- Whole seconds; nil for what is no unsigned number, or too many.
+local function seconds_of(text, longest)
   if not text or text == "" then return DEFAULT_SECONDS end
   local seconds = text:match("^%d+$") and tonumber(text)
-  return seconds and seconds <= LONGEST_SECONDS and seconds or nil
+  return seconds and seconds <= longest and seconds or nil
 end
 
 local function shown(ended)
@@ -83,7 +84,8 @@ end
 local function run(request, reply, deps)
   local plugin, ns = find(request, reply, deps)
   if not plugin then return end
-  local seconds = seconds_of(request.query.timeout)
+  local waits = request.query.wait ~= "0"
+  local seconds = seconds_of(request.query.timeout, waits and LONGEST_WAITED or LONGEST_SECONDS)
   if not seconds then return say(request, reply, "invalid timeout\n", 400) end
   local named = ns .. " " .. plugin.record.name
   local args, why = repository.arguments(request.query.param or "")
@@ -95,7 +97,7 @@ local function run(request, reply, deps)
     tell_run(request, reply, named, err, ended)
   end
   deps.plugins.call(plugin, seconds, args, tell)
-  if request.query.wait == "0" and not answered then
+  if not waits and not answered then
     answered = true
     say(request, reply, "plugin started\n", 202, { started = true })
   end

@@ -96,12 +96,14 @@ describe("/plugins", function()
     assert.same({ 10, {} }, box.calls[1])
     run(box, { timeout = "3", param = "-a  b" })
     assert.same({ 3, { "-a", "b" } }, box.calls[2])
-    for _, bad in ipairs({ "x", "-1", "1.5", "1e3", "999999" }) do
+    assert.equal("run plugin successfully", run(box, { timeout = "600" }).body)
+    assert.equal("run plugin successfully", run(box, { timeout = "3600", wait = "0" }).body)
+    for _, bad in ipairs({ "x", "-1", "1.5", "1e3", "601" }) do
       assert.equal("invalid timeout\n", run(box, { timeout = bad }).body)
     end
     assert.matches("^run plugin a.loda PLUGIN.mysql accurs an error:parameters: ; is not allowed\n$",
       run(box, { param = "a;b" }).body)
-    assert.equal(2, #box.calls)
+    assert.equal(4, #box.calls)
   end)
 
   it("run says what went wrong, in JSON also what was printed", function()
