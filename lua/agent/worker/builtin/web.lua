@@ -106,7 +106,8 @@ local function answer_of(result, resolving)
   return {
     status = result.status, body = result.body or "", headers = headers_of(result.head or ""),
     version = result.version, address = result.address, certificate_expires = expires,
-    times = { dns = resolving, connect = result.connect, tls = result.tls, first_byte = result.first_byte,
+    times = { dns = resolving, connect = result.connect + resolving,
+      tls = result.tls > 0 and result.tls + resolving or 0, first_byte = result.first_byte + resolving,
       total = result.total + resolving },
   }
 end
