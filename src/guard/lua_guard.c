@@ -1,6 +1,12 @@
 #include <lauxlib.h>
+#include <sys/prctl.h>
 
 #include "guard/guard.h"
+
+static int conceal(lua_State *L) {
+    lua_pushboolean(L, prctl(PR_SET_DUMPABLE, 0) == 0);
+    return 1;
+}
 
 static int start(lua_State *L) {
     lua_Number bound_ms = luaL_checknumber(L, 1);
@@ -23,10 +29,7 @@ static int leave(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"enter", enter},
-    {"leave", leave},
-    {"start", start},
-    {NULL, NULL},
+    {"conceal", conceal}, {"enter", enter}, {"leave", leave}, {"start", start}, {NULL, NULL},
 };
 
 int luaopen_host_guard(lua_State *L);

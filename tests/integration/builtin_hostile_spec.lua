@@ -163,9 +163,12 @@ describe("a builtin function cannot", function()
     if uv.getuid() ~= 0 then return pending("only root can become another user") end
     local outcome = builtin.run(folder, 'return { uid = ctx.exec{ "/usr/bin/id", "-u" }.stdout,'
       .. ' caps = ctx.read_file("/proc/self/status"):match("CapEff:%s+(%x+)"),'
-      .. ' shadow = select(3, ctx.read_file("/etc/shadow")) }')
+      .. ' shadow = select(3, ctx.read_file("/etc/shadow")), mem = select(3, ctx.read_file("/proc/self/mem")),'
+      .. ' environ = select(3, ctx.read_file("/proc/self/environ")) }')
     assert.not_equal("0\n", builtin.value(outcome, "uid"))
     assert.match("^0+$", builtin.value(outcome, "caps"))
-    assert.equal("EACCES", builtin.value(outcome, "shadow"))
+    for _, name in ipairs({ "shadow", "mem", "environ" }) do
+      assert.equal("EACCES", builtin.value(outcome, name), name)
+    end
   end)
 end)

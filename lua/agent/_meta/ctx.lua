@@ -8,7 +8,7 @@
 ---@field name string the item's name
 ---@field interval number seconds between two runs
 ---@field state table plain data (text, numbers, booleans, tables; 64 KiB), kept between the runs of an item: across
----  reloads of the file and restarts of the worker; as it was before a run that did not come to its end
+---  reloads of the file and restarts of the worker and the agent (a crash of which may lose 5 s of it); as it was before a run that did not come to its end
 local ctx = {}
 
 ---@alias ctx.code "timeout"|"resolve"|"connect"|"closed"|"too_large"|"tls"|"cut"|"url"|"busy"|"failed"|string an errno such as "ENOENT"
