@@ -89,6 +89,9 @@ static const char tree_loader[] = "local tree = os.getenv('AGENT_LUA_PATH')\n"
 
 static int open_state(lua_State *L) {
     luaL_openlibs(L);
+    /* Compiling what runs each ten seconds earns nothing back; `agent lua` turns the JIT on. Not
+     * before: opening the library `jit` turns it on, too. */
+    luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
     host_register_bindings(L);
     if (luaL_loadbuffer(L, tree_loader, sizeof tree_loader - 1, "=AGENT_LUA_PATH") != 0) {
         return lua_error(L);
@@ -114,10 +117,8 @@ bool host_open(struct host *h) {
         fprintf(stderr, "agent: no memory for Lua\n");
         return false;
     }
-    /* A life with little to do: a heap collected early stays small, and compiling what runs each
-     * ten seconds earns nothing back. `agent lua` turns the JIT on. */
+    /* A life with little to do: a heap collected early stays small. */
     lua_gc(h->L, LUA_GCSETPAUSE, GC_PAUSE_PERCENT);
-    luaJIT_setmode(h->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
     lua_pushlightuserdata(h->L, (void *)&host_key);
     lua_pushlightuserdata(h->L, h);
     lua_rawset(h->L, LUA_REGISTRYINDEX);
