@@ -63,8 +63,9 @@ describe("a file system that never answers", function()
         callback(err, result)
       end)
     end }
+    local procfs = require("host.procfs").open()
     collector = require("agent.collect.fs").new({
-      procfs = require("host.procfs").open(),
+      procfs = procfs,
       conf = { procfs = "/proc", rootfs = "/", mountdeadline = 1 },
       worker = client,
       log = { info = log, warning = log },
@@ -94,5 +95,6 @@ describe("a file system that never answers", function()
     assert.equal(0, values[tagged("fs.stuck", silent.dir)])
     assert.equal(1, values[tagged("fs.space.total", silent.dir)])
     assert.equal(1, values[tagged("fs.files.rw", silent.dir)])
+    procfs:close()
   end)
 end)

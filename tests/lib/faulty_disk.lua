@@ -1,19 +1,13 @@
 -- A directory on a file system that fails when the test says so (tests/helpers/faulty_fs.c).
 
 local program = require("program")
+local is_mounted = require("mounted")
 local uv = require("luv")
 
 local M = {}
 M.__index = M
 
 local helper = (os.getenv("AGENT") or "build/agent"):gsub("[^/]*$", "") .. "tests/helpers/faulty_fs"
-
-local function is_mounted(path)
-  for line in io.lines("/proc/mounts") do
-    if line:find(" " .. path .. " ", 1, true) then return true end
-  end
-  return false
-end
 
 --- Mounts it at `folder`/disk; nil, why when that isn't possible here.
 function M.mount(folder)

@@ -1,18 +1,12 @@
 -- Mounts tests/helpers/silent_fs.c, a file system that never answers.
 local exec = require("host.exec")
+local is_mounted = require("mounted")
 local uv = require("luv")
 local wait = require("wait")
 
 local M = {}
 
 local helper = (os.getenv("AGENT") or "build/agent"):gsub("[^/]*$", "") .. "tests/helpers/silent_fs"
-
-local function is_mounted(dir)
-  local file = assert(io.open("/proc/mounts"))
-  local mounts = file:read("*a")
-  file:close()
-  return mounts:find(" " .. dir .. " ", 1, true) ~= nil
-end
 
 --- Starts the file system at a new directory: { dir =, process = }. nil, why when that isn't possible here.
 function M.mount()
