@@ -94,7 +94,9 @@ end
 local function tag_rules(ctx, params)
   local rules = {}
   for name, text in pairs(params.tags or {}) do
-    if type(name) ~= "string" or not name:find("^[%w_.-]+$") then return nil, "tags: a name is of letters, digits and _" end
+    if type(name) ~= "string" or not name:find("^[%w_.-]+$") then
+      return nil, "tags: a name is of letters, digits and _"
+    end
     local regex, why = expression(ctx, tostring(text), "tags." .. name)
     if not regex then return nil, why end
     rules[#rules + 1] = { name = name, regex = regex }
@@ -107,7 +109,9 @@ end
 local function wanted(ctx, params)
   local list = {}
   local function add(name, text)
-    if not name:find("^[%w_.-]+$") then return nil, ("patterns: %q: a name is of letters, digits, - _ and ."):format(name) end
+    if not name:find("^[%w_.-]+$") then
+      return nil, ("patterns: %q: a name is of letters, digits, - _ and ."):format(name)
+    end
     local regex, why = expression(ctx, text, name == "cnt" and "pattern" or "patterns." .. name)
     if not regex then return nil, why end
     list[#list + 1] = { name = name, regex = regex, count = 0, groups = {}, rules = {}, combinations = {}, n = 0 }
@@ -126,7 +130,7 @@ local function wanted(ctx, params)
     local one, why = add(tostring(name), tostring(text))
     if not one then return nil, why end
   end
-  if not list[1] then return nil, "params.pattern is missing: a regular expression (or patterns, several with names)" end
+  if not list[1] then return nil, "params.pattern is missing: a regular expression (or patterns, with names)" end
   return list
 end
 
@@ -528,11 +532,12 @@ return {
     ignore = { type = "string", description = "lines that hold this expression are left out" },
     value = { type = "string", description = "expression whose first group is a number of lines that pattern matches" },
     tags = { type = "table", description = "name = expression, whose first group is the tag's value" },
-    from = { type = "string", default = "end", description = "where to begin in files that are there at the first run" },
+    from = { type = "string", default = "end",
+      description = '"end" or "start": where to begin in files that are there at the first run' },
     max_bytes = { type = "number", default = 16 * 2 ^ 20, description = "read in one run; the rest in the next" },
     file_path = { type = "string", description = "as path, of items LOG" },
     func = { type = "string", description = "of items LOG: cnt" },
-    time_format = { type = "string", description = "of items LOG, not used: lines count when they are read" },
+    time_format = { type = "string", description = "of items LOG, not used: lines count when read" },
     degree = { type = "string", description = "of items LOG, not used" },
     collect_type = { type = "string", description = "of items LOG, not used" },
   },

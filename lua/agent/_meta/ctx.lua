@@ -63,6 +63,7 @@ function ctx.udp(host, port, options) end
 ---@param host string name or address
 ---@param options? { timeout: number? } default 5
 ---@return number? seconds, string? message, ctx.code?
+---@overload fun(addresses: string[], options?: { timeout: number? }): table<string, number>?, table<string, string>|string, ctx.code? several addresses at the same time: seconds by address, and why there is no answer of the others
 function ctx.ping(host, options) end
 
 --- The addresses of a name, in the resolver's order.

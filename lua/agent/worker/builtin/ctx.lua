@@ -14,7 +14,8 @@ function shared.http(request) return require("agent.worker.builtin.web").request
 function shared.tcp(host, port, options) return require("agent.worker.builtin.tcp").open(host, port, options) end
 function shared.udp(host, port, options) return require("agent.worker.builtin.udp").open(host, port, options) end
 function shared.ping(host, options)
-  if type(host) ~= "string" then error("ping: a host is a string", 2) end
+  if type(host) == "table" then return require("agent.worker.builtin.echo").ask_all(host, options) end
+  if type(host) ~= "string" then error("ping: a host is a string, several are a list of addresses", 2) end
   return require("agent.worker.builtin.echo").ask(host, options)
 end
 function shared.exec(options) return require("agent.worker.builtin.program").run(options) end

@@ -55,4 +55,50 @@ function M.ask(host, options)
   end)
 end
 
+-- One question to each address; every(host, seconds) for each answer. Returns forget().
+local function ask_each(addresses, why, every)
+  local asked = {}
+  for host, address in pairs(addresses) do
+    local seq = free_number()
+    local sent, wrong = nil, "65536 questions are under way already"
+    if seq then
+      asked[seq] = function(seconds) every(host, seconds) end
+      waiting[seq] = asked[seq]
+      sent, wrong = sockets:send(address, seq)
+    end
+    if not sent then
+      if seq then waiting[seq] = nil end
+      why[host] = ("%s: %s"):format(host, wrong)
+      every(host, nil)
+    end
+  end
+  return function()
+    for seq, fn in pairs(asked) do
+      if waiting[seq] == fn then waiting[seq] = nil end
+    end
+  end
+end
+
+--- ctx.ping of several addresses at the same time: { [address] = seconds }, { [address] = why there is no answer }.
+function M.ask_all(addresses, options)
+  if not sockets then return nil, "no right to send ICMP: " .. tostring(refused), "EPERM" end
+  local seconds = options and options.timeout or 5
+  local set, left, found, why = {}, 0, {}, {}
+  for _, address in ipairs(addresses) do
+    if not set[address] then set[address], left = address, left + 1 end
+  end
+  if left == 0 then return found, why end
+  run.await("answers", seconds, function(answer)
+    return ask_each(set, why, function(host, took)
+      found[host] = took
+      left = left - 1
+      if left == 0 then answer(true) end
+    end)
+  end)
+  for address in pairs(set) do
+    if not found[address] then why[address] = why[address] or ("%s: no answer within %g s"):format(address, seconds) end
+  end
+  return found, why
+end
+
 return M
