@@ -10,7 +10,7 @@ packages_of() {
     test) echo libcmocka-dev lua-busted curl netcat-openbsd openssl procps python3 fuse3 libfuse3-dev ;;
     lint) echo clang clang-tidy clang-format cppcheck lua-check luarocks shellcheck ;;
     fuzz) echo clang libclang-rt-dev ;;
-    servers) echo chrony fcgiwrap influxdb influxdb-client memcached monitoring-plugins-basic nginx-light openssh-server postgresql prometheus redis-server victoria-metrics ;;
+    servers) echo chrony dnsmasq-base fcgiwrap influxdb influxdb-client iproute2 logrotate memcached monitoring-plugins-basic nginx-light openssh-server postgresql prometheus redis-server systemd unbound util-linux victoria-metrics ;;
     bench) echo collectd-core prometheus-node-exporter linux-perf strace wrk ;;
     *) echo "deps.sh: unknown set $1" >&2; exit 64 ;;
     esac
