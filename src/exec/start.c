@@ -107,7 +107,8 @@ static void done(struct job *job) {
     free_start(s);
 }
 
-/* The room is closed, as the process is about to leave: who does not go at once is not waited for. */
+/* The room is closed, as the process is about to leave: who does not go at once is not waited for.
+ */
 static void drop(struct job *job) {
     struct start *s = (struct start *)job;
     pid_t pid = atomic_load(&s->out.pid);

@@ -112,11 +112,13 @@ int ping_send(struct ping *p, const char *address, uint16_t seq) {
     if (p->fds[family] < 0) {
         return EPERM;
     }
-    struct packet packet = {.type = family == 0 ? ICMP_ECHO : ICMP6_ECHO_REQUEST,
-                            .id = htons(p->id),
-                            .seq = htons(seq),
-                            .cookie = p->cookie,
-                            .sent_ns = wall_ns()};
+    struct packet packet;
+    memset(&packet, 0, sizeof packet); /* whole: the checksum goes over every byte */
+    packet.type = family == 0 ? ICMP_ECHO : ICMP6_ECHO_REQUEST;
+    packet.id = htons(p->id);
+    packet.seq = htons(seq);
+    packet.cookie = p->cookie;
+    packet.sent_ns = wall_ns();
     if (family == 0) { /* the kernel computes that of ICMPv6 */
         packet.checksum = checksum(&packet, sizeof packet);
     }
