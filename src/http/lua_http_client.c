@@ -1,7 +1,5 @@
 #include <lauxlib.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "host/host.h"
 #include "http/client.h"
@@ -10,28 +8,20 @@
 
 #define CLIENT "host.http_client.connection"
 
-/* What a userdata points to: freed by its __gc, or later when the connection has closed by then. */
-struct handle {
-    struct link link;
-    struct http_client *client; /* frees itself; NULL after on_closed */
-};
-
-static struct handle *check_client(lua_State *L) {
-    return *(struct handle **)luaL_checkudata(L, 1, CLIENT);
+static struct http_client *check_client(lua_State *L) {
+    struct link *link = link_check(L, CLIENT);
+    return link->connection;
 }
 
 static void on_ready(void *owner) {
-    struct handle *h = owner;
-    if (link_push(&h->link, &h->link.on_ready, true)) {
-        host_call(h->link.L, 0, 0);
-    }
+    link_ready(owner);
 }
 
 static void on_answered(void *owner, int ticket, const struct http_failure *why,
                         const struct http_answer *answer) {
-    struct handle *h = owner;
-    lua_State *L = h->link.L;
-    if (!link_push(&h->link, &ticket, true)) {
+    struct link *link = owner;
+    lua_State *L = link->L;
+    if (!link_push(link, &ticket, true)) {
         return;
     }
     if (why) {
@@ -46,23 +36,11 @@ static void on_answered(void *owner, int ticket, const struct http_failure *why,
 }
 
 static void on_closed(void *owner, const struct http_failure *why) {
-    struct handle *h = owner;
-    lua_State *L = h->link.L;
-    h->client = NULL;
-    if (!L) {
-        free(h);
-        return;
-    }
-    bool call = link_push(&h->link, &h->link.on_closed, true);
-    if (call && why) {
-        link_push_error(L, why->code, why->message);
-    } else if (call) {
-        lua_pushnil(L);
-    }
-    link_release(&h->link);
-    if (call) {
-        host_call(L, 1, 0);
-    }
+    link_closed(owner, why ? why->code : NULL, why ? why->message : NULL);
+}
+
+static void close_client(void *client) {
+    http_client_close(client);
 }
 
 static const struct http_client_events events = {
@@ -94,23 +72,22 @@ static int open_connection(lua_State *L) {
         .reply_ms = link_number(L, "reply_ms", 5000),
     };
     options.ip = link_string(L, "ip", NULL);
-    struct handle **userdata = lua_newuserdata(L, sizeof(void *));
-    struct handle *h = *userdata = calloc(1, sizeof *h);
-    luaL_setmetatable(L, CLIENT);
+    struct link *link = link_new(L, CLIENT, sizeof *link);
     int error = UV_ENOMEM;
     bool fine = true;
-    options.tls = h ? make_tls(L, &fine) : NULL;
-    if (!h || !fine) {
-        return link_refuse(L, h ? UV_EINVAL : UV_ENOMEM);
+    options.tls = link ? make_tls(L, &fine) : NULL;
+    if (!link || !fine) {
+        return link_refuse(L, link ? UV_EINVAL : UV_ENOMEM);
     }
-    h->client = http_client_connect(&host_of(L)->loop, &options, &events, h, &error);
-    if (!h->client) {
+    struct http_client *client =
+        http_client_connect(&host_of(L)->loop, &options, &events, link, &error);
+    if (!client) {
         if (options.tls) {
             options.tls->class->free(options.tls);
         }
         return link_refuse(L, error);
     }
-    link_open(L, &h->link);
+    link_open(L, link, client, close_client);
     return 1;
 }
 
@@ -149,7 +126,7 @@ static bool is_target(const char *text, size_t len) {
 
 static int post(lua_State *L) {
     static const char version[] = " HTTP/1.1\r\n";
-    struct handle *h = check_client(L);
+    struct http_client *client = check_client(L);
     size_t target_len;
     size_t fields_len;
     const char *target = luaL_checklstring(L, 2, &target_len);
@@ -160,9 +137,9 @@ static int post(lua_State *L) {
     luaL_checktype(L, 4, LUA_TTABLE);
     luaL_checktype(L, 5, LUA_TFUNCTION);
     size_t body = pieces_size(L, 4);
-    struct buffer *out = h->client ? http_client_begin(h->client) : NULL;
+    struct buffer *out = client ? http_client_begin(client) : NULL;
     if (!out) {
-        return link_refuse(L, h->client ? UV_EAGAIN : UV_ENOTCONN);
+        return link_refuse(L, client ? UV_EAGAIN : UV_ENOTCONN);
     }
     char length[64];
     int n = snprintf(length, sizeof length, "Content-Length: %zu\r\n\r\n", body);
@@ -176,39 +153,18 @@ static int post(lua_State *L) {
     buffer_append(out, length, (size_t)n);
     append_pieces(L, 4, out);
     lua_settop(L, 5);
-    http_client_commit(h->client, luaL_ref(L, LUA_REGISTRYINDEX));
+    http_client_commit(client, luaL_ref(L, LUA_REGISTRYINDEX));
     lua_pushboolean(L, true);
     return 1;
 }
 
 static int idle(lua_State *L) {
-    struct handle *h = check_client(L);
-    lua_pushboolean(L, h->client && http_client_idle(h->client));
+    struct http_client *client = check_client(L);
+    lua_pushboolean(L, client && http_client_idle(client));
     return 1;
 }
 
-static int close_connection(lua_State *L) {
-    struct handle *h = check_client(L);
-    if (h->client) {
-        http_client_close(h->client);
-    }
-    return 0;
-}
-
-/* The state is closing, or nothing refers to a connection that has closed. */
-static int collect(lua_State *L) {
-    struct handle *h = check_client(L);
-    if (h && h->client) {
-        h->link.L = NULL;
-        http_client_close(h->client);
-    } else {
-        free(h);
-    }
-    return 0;
-}
-
 static const luaL_Reg methods[] = {
-    {"close", close_connection},
     {"idle", idle},
     {"post", post},
     {NULL, NULL},
@@ -221,12 +177,7 @@ static const luaL_Reg functions[] = {
 
 int luaopen_host_http_client(lua_State *L);
 int luaopen_host_http_client(lua_State *L) {
-    luaL_newmetatable(L, CLIENT);
-    lua_pushcfunction(L, collect);
-    lua_setfield(L, -2, "__gc");
-    lua_newtable(L);
-    luaL_setfuncs(L, methods, 0);
-    lua_setfield(L, -2, "__index");
+    link_class(L, CLIENT, methods);
     luaL_newlib(L, functions);
     return 1;
 }

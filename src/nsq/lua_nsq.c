@@ -1,5 +1,4 @@
 #include <lauxlib.h>
-#include <stdlib.h>
 
 #include "host/host.h"
 #include "net/lua_filter.h"
@@ -8,15 +7,14 @@
 
 #define CONNECTION "host.nsq.connection"
 
-/* What a userdata points to: freed by its __gc, or later when the connection has closed by then. */
 struct handle {
-    struct link link;
-    struct nsq_connection *connection; /* frees itself; NULL after on_closed */
+    struct link link; /* of a struct nsq_connection */
     int negotiate;
 };
 
-static struct handle *check_connection(lua_State *L) {
-    return *(struct handle **)luaL_checkudata(L, 1, CONNECTION);
+static struct nsq_connection *check_connection(lua_State *L) {
+    struct handle *h = link_check(L, CONNECTION);
+    return h->link.connection;
 }
 
 /* The maker in field `name` of the plan at 1, or NULL. */
@@ -66,20 +64,17 @@ static void on_identified(void *owner, const char *reply, size_t len) {
     }
     lua_pushlstring(L, reply, len);
     if (!host_call(L, 1, 1)) {
-        nsq_connection_close(h->connection);
+        nsq_connection_close(h->link.connection);
         return;
     }
-    if (!follow_plan(L, h->connection)) {
-        nsq_connection_close(h->connection);
+    if (!follow_plan(L, h->link.connection)) {
+        nsq_connection_close(h->link.connection);
     }
     lua_pop(L, 1);
 }
 
 static void on_ready(void *owner) {
-    struct handle *h = owner;
-    if (link_push(&h->link, &h->link.on_ready, true)) {
-        host_call(h->link.L, 0, 0);
-    }
+    link_ready(owner);
 }
 
 static void on_answered(void *owner, int ticket, const struct nsq_failure *why) {
@@ -100,24 +95,14 @@ static void on_answered(void *owner, int ticket, const struct nsq_failure *why) 
 
 static void on_closed(void *owner, const struct nsq_failure *why) {
     struct handle *h = owner;
-    lua_State *L = h->link.L;
-    h->connection = NULL;
-    if (!L) {
-        free(h);
-        return;
+    if (h->link.L) {
+        luaL_unref(h->link.L, LUA_REGISTRYINDEX, h->negotiate);
     }
-    bool call = link_push(&h->link, &h->link.on_closed, true);
-    if (call && why) {
-        link_push_error(L, why->code, why->message);
-    } else if (call) {
-        lua_pushnil(L);
-    }
-    link_release(&h->link);
-    luaL_unref(L, LUA_REGISTRYINDEX, h->negotiate);
-    h->negotiate = LUA_NOREF;
-    if (call) {
-        host_call(L, 1, 0);
-    }
+    link_closed(&h->link, why ? why->code : NULL, why ? why->message : NULL);
+}
+
+static void close_connection(void *connection) {
+    nsq_connection_close(connection);
 }
 
 static const struct nsq_events events = {
@@ -138,18 +123,14 @@ static int open_connection(lua_State *L) {
     };
     options.ip = link_string(L, "ip", NULL);
     options.identify = link_string(L, "identify", &options.identify_len);
-    struct handle **userdata = lua_newuserdata(L, sizeof(void *));
-    struct handle *h = *userdata = calloc(1, sizeof *h);
-    luaL_setmetatable(L, CONNECTION);
+    struct handle *h = link_new(L, CONNECTION, sizeof *h);
     int error = UV_ENOMEM;
-    if (!h) {
+    struct nsq_connection *c =
+        h ? nsq_connect(&host_of(L)->loop, &options, &events, h, &error) : NULL;
+    if (!c) {
         return link_refuse(L, error);
     }
-    h->connection = nsq_connect(&host_of(L)->loop, &options, &events, h, &error);
-    if (!h->connection) {
-        return link_refuse(L, error);
-    }
-    link_open(L, &h->link);
+    link_open(L, &h->link, c, close_connection);
     h->negotiate = link_function(L, "negotiate");
     return 1;
 }
@@ -180,7 +161,7 @@ static bool add(lua_State *L, struct nsq_batch *batch, int i, bool *malformed) {
 }
 
 static int mpub(lua_State *L) {
-    struct handle *h = check_connection(L);
+    struct nsq_connection *c = check_connection(L);
     size_t len;
     const char *topic = luaL_checklstring(L, 2, &len);
     luaL_argcheck(L, nsq_topic_valid(topic, len), 2, "not a topic name of NSQ");
@@ -189,8 +170,7 @@ static int mpub(lua_State *L) {
     int n = (int)lua_objlen(L, 3);
     luaL_argcheck(L, n > 0, 3, "no messages");
     struct nsq_batch batch;
-    int error = h->connection ? nsq_connection_begin(h->connection, &batch, topic, len, n == 1)
-                              : UV_ENOTCONN;
+    int error = c ? nsq_connection_begin(c, &batch, topic, len, n == 1) : UV_ENOTCONN;
     for (int i = 1; error == 0 && i <= n; i++) {
         bool malformed;
         if (!add(L, &batch, i, &malformed)) {
@@ -202,42 +182,22 @@ static int mpub(lua_State *L) {
         return link_refuse(L, error ? error : UV_ENOBUFS);
     }
     lua_settop(L, 4);
-    nsq_connection_commit(h->connection, luaL_ref(L, LUA_REGISTRYINDEX));
+    nsq_connection_commit(c, luaL_ref(L, LUA_REGISTRYINDEX));
     lua_pushboolean(L, true);
     return 1;
 }
 
 static int inflight(lua_State *L) {
-    struct handle *h = check_connection(L);
-    lua_pushinteger(L, h->connection ? (lua_Integer)nsq_connection_inflight(h->connection) : 0);
+    struct nsq_connection *c = check_connection(L);
+    lua_pushinteger(L, c ? (lua_Integer)nsq_connection_inflight(c) : 0);
     return 1;
 }
 
 static int gather(lua_State *L) {
-    struct handle *h = check_connection(L);
+    struct nsq_connection *c = check_connection(L);
     luaL_checktype(L, 2, LUA_TBOOLEAN);
-    if (h->connection) {
-        nsq_connection_gather(h->connection, lua_toboolean(L, 2));
-    }
-    return 0;
-}
-
-static int close_connection(lua_State *L) {
-    struct handle *h = check_connection(L);
-    if (h->connection) {
-        nsq_connection_close(h->connection);
-    }
-    return 0;
-}
-
-/* The state is closing, or nothing refers to a connection that has closed. */
-static int collect(lua_State *L) {
-    struct handle *h = check_connection(L);
-    if (h && h->connection) {
-        h->link.L = NULL;
-        nsq_connection_close(h->connection);
-    } else {
-        free(h);
+    if (c) {
+        nsq_connection_gather(c, lua_toboolean(L, 2));
     }
     return 0;
 }
@@ -250,7 +210,6 @@ static int valid_topic(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"close", close_connection},
     {"gather", gather},
     {"inflight", inflight},
     {"mpub", mpub},
@@ -265,12 +224,7 @@ static const luaL_Reg functions[] = {
 
 int luaopen_host_nsq(lua_State *L);
 int luaopen_host_nsq(lua_State *L) {
-    luaL_newmetatable(L, CONNECTION);
-    lua_pushcfunction(L, collect);
-    lua_setfield(L, -2, "__gc");
-    lua_newtable(L);
-    luaL_setfuncs(L, methods, 0);
-    lua_setfield(L, -2, "__index");
+    link_class(L, CONNECTION, methods);
     luaL_newlib(L, functions);
     return 1;
 }
