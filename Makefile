@@ -47,7 +47,7 @@ HELPERS  = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/helpers/*.c))
 Q   = $(if $(V),,@)
 say = @$(if $(V),:,printf '  %-5s %s\n' $(1) $(2))
 
-.PHONY: build run test test-servers unit spec integration lint fuzz bench install clean force
+.PHONY: build run test test-servers unit spec integration chaos lint fuzz bench install clean force
 
 build: $(BUILD)/agent $(PLUGINS)
 
@@ -74,6 +74,11 @@ spec: build
 
 integration: build $(HELPERS) build/tools/nsqd
 	@BUILD=$(BUILD) tests/run.sh integration
+
+# SEEDS=200, or SEED=n to see one again.
+chaos: build build/tools/nsqd
+	@packaging/deps.sh test
+	@BUILD=$(BUILD) SEEDS=$(SEEDS) SEED=$(SEED) tests/chaos/run.sh
 
 lint:
 	@packaging/deps.sh build test lint

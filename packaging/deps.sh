@@ -7,7 +7,7 @@ packages_of() {
     case $1 in
     build) echo gcc make pkg-config git libc6-dev luajit libluajit-5.1-dev lua-luv-dev libuv1-dev \
         libcurl4-openssl-dev libgit2-dev libssl-dev zlib1g-dev lua-cjson lua-lpeg "$(http_parser)" ;;
-    test) echo libcmocka-dev lua-busted curl netcat-openbsd openssl procps python3 fuse3 libfuse3-dev ;;
+    test) echo libcmocka-dev lua-busted curl faketime iproute2 netcat-openbsd openssl procps python3 fuse3 libfuse3-dev ;;
     lint) echo clang clang-tidy clang-format cppcheck lua-check luarocks shellcheck ;;
     fuzz) echo clang libclang-rt-dev ;;
     servers) echo chrony dnsmasq-base fcgiwrap influxdb influxdb-client iproute2 logrotate memcached monitoring-plugins-basic nginx-light openssh-server postgresql prometheus redis-server systemd unbound util-linux victoria-metrics ;;

@@ -25,9 +25,9 @@ local function read_u32(s, at)
   return ((a * 256 + b) * 256 + c) * 256 + d
 end
 
-local function reachable(port)
+local function reachable(address, port)
   local tcp, answer = uv.new_tcp(), nil
-  tcp:connect("127.0.0.1", port, function(err)
+  tcp:connect(address, port, function(err)
     answer = err or "yes"
   end)
   loop.wait(function() return answer end, "connect")
@@ -35,28 +35,37 @@ local function reachable(port)
   return answer == "yes"
 end
 
-function server:launch()
+--- Starts the process, without waiting until it listens.
+function server:spawn()
   -- It ends with the tests, however they end.
-  local options = { args = { "--pdeathsig", "KILL", os.getenv("NSQD"),
-    "--data-path=" .. self.directory, "--tcp-address=127.0.0.1:" .. self.tcp_port,
-    "--http-address=127.0.0.1:" .. self.http_port, "--broadcast-address=127.0.0.1", "--log-level=error",
-    unpack(self.arguments) } }
+  local argv = { "setpriv", "--pdeathsig", "KILL", os.getenv("NSQD"),
+    "--data-path=" .. self.directory, ("--tcp-address=%s:%d"):format(self.address, self.tcp_port),
+    ("--http-address=%s:%d"):format(self.address, self.http_port), "--broadcast-address=" .. self.address,
+    "--log-level=error", unpack(self.arguments) }
+  for i, word in ipairs(self.enter) do table.insert(argv, i, word) end
   local pid
   self.running = true
-  self.process, pid = uv.spawn("setpriv", options, function()
+  self.process, pid = uv.spawn(argv[1], { args = { unpack(argv, 2) } }, function()
     self.running = false
   end)
   assert(self.process, pid)
+end
+
+function server:launch()
+  self:spawn()
   loop.wait(function()
     assert(self.running, "nsqd ended at once")
-    return reachable(self.tcp_port) and reachable(self.http_port)
+    return reachable(self.address, self.tcp_port) and reachable(self.address, self.http_port)
   end, "nsqd to listen", 10000)
 end
 
---- Starts one; `arguments` are further options for it, `secret` is what its AUTH wants of a reader.
-function M.start(arguments, secret)
+--- Starts one; `arguments` are further options for it, `secret` is what its AUTH wants of a reader. place: address
+--- (default 127.0.0.1) and enter (words before the command: what brings it to where it has that address).
+function M.start(arguments, secret, place)
+  place = place or {}
   local self = setmetatable({
     directory = assert(uv.fs_mkdtemp((os.getenv("TMPDIR") or "/tmp") .. "/nsqd-XXXXXX")),
+    address = place.address or "127.0.0.1", enter = place.enter or {},
     tcp_port = loop.free_port(), http_port = loop.free_port(), arguments = arguments or {}, secret = secret,
   }, server)
   M.running[self] = true
@@ -89,13 +98,13 @@ function M.stop_all()
 end
 
 -- Takes whole frames off `input`; answers heartbeats, finishes messages. Returns the rest.
-local function consume(tcp, input, messages)
+local function consume(tcp, input, on_message)
   while #input >= 8 and #input >= 4 + read_u32(input, 1) do
     local size, kind = read_u32(input, 1), read_u32(input, 5)
     local data = input:sub(9, 4 + size)
     input = input:sub(5 + size)
     if kind == 2 then
-      messages[#messages + 1] = data:sub(27)
+      on_message(data:sub(27))
       tcp:write("FIN " .. data:sub(11, 26) .. "\n")
     elseif kind == 1 then
       error("nsqd says " .. data)
@@ -106,20 +115,27 @@ local function consume(tcp, input, messages)
   return input
 end
 
---- Messages of a topic as strings, in the order received, until enough(messages) is true; raises after `ms` without.
-function server:read_until(topic, enough, ms)
-  local tcp, input, messages = uv.new_tcp(), "", {}
+--- Calls on_message(bytes) for each message of a topic until the TCP handle that is returned is closed.
+function server:subscribe(topic, on_message)
+  local tcp, input = uv.new_tcp(), ""
   local identify = '{"client_id":"test"}'
-  tcp:connect("127.0.0.1", self.tcp_port, function(err)
+  tcp:connect(self.address, self.tcp_port, function(err)
     assert(not err, err)
     tcp:read_start(function(why, chunk)
-      if chunk then input = consume(tcp, input .. chunk, messages) end
+      if chunk then input = consume(tcp, input .. chunk, on_message) end
       assert(not why, why)
     end)
     local auth = self.secret and { "AUTH\n", u32(#self.secret), self.secret } or {}
     tcp:write({ "  V2IDENTIFY\n", u32(#identify), identify, table.concat(auth), "SUB ", topic,
       " test\nRDY 100\n" })
   end)
+  return tcp
+end
+
+--- Messages of a topic as strings, in the order received, until enough(messages) is true; raises after `ms` without.
+function server:read_until(topic, enough, ms)
+  local messages = {}
+  local tcp = self:subscribe(topic, function(message) messages[#messages + 1] = message end)
   local got = pcall(loop.wait, function() return enough(messages) end, "messages", ms or 10000)
   tcp:close()
   uv.run("nowait")

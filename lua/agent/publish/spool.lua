@@ -8,6 +8,7 @@ local COMMIT_BYTES = 1024 * 1024  -- of one write
 local SEGMENT_BYTES = 1024 * 1024 -- a file that has so many is full
 local FILES_MAX = 8192
 local FIRST_PAUSE, LONGEST_PAUSE = 1, 30 -- seconds after a failure
+local GRACE = 3600 -- seconds that a file found at the start is kept at least, however old the clock says that it is
 local EIO_SECONDS = 60 -- that a file may not be readable before it is put away
 local OVERHEAD = 4096 -- what a file may occupy beyond its bytes
 
@@ -60,6 +61,12 @@ end
 --- Seconds that the messages of a file have waited at least. A clock that is set makes nothing older at once.
 local function age_of(self, file)
   return file.age + self.now() - file.seen
+end
+
+-- The clock may have been wrong before a start, or be wrong now, until somebody sets it; and what is old shall have a
+-- chance to be delivered.
+local function expired(self, file)
+  return age_of(self, file) > self.max_age and self.now() - file.seen > math.min(GRACE, self.max_age)
 end
 
 -- Takes over what the directory has; what is known of files already stays.
@@ -135,7 +142,7 @@ end
 local function surplus(self, more)
   for _, file in ipairs(self.files) do
     if not file.reading then
-      if age_of(self, file) > self.max_age then return file, "spool_age" end
+      if expired(self, file) then return file, "spool_age" end
       if self.bytes + more > self.max_bytes or #self.files >= FILES_MAX then return file, "spool_full" end
       return nil
     end
@@ -308,7 +315,7 @@ function M:read(callback)
     end)
   end
   if not file then return clear(self, callback) end
-  if age_of(self, file) > self.max_age then
+  if expired(self, file) then
     return drop_file(self, file, "spool_age", function(err)
       if err then return callback(err) end
       self:read(callback)
