@@ -58,7 +58,7 @@ local function points(folder, name)
   return values
 end
 
---- A running agent with an item for the function: the first value of each of `metrics` that it publishes.
+--- What a running agent publishes of an item for the function: the first value of each of `metrics`.
 function M.published(name, params, metrics)
   local folder = M.folder()
   local path = program.configure(folder, { agent = { mininterval = 1 } }, { ["web.shop.loda"] = {
