@@ -107,7 +107,10 @@ function Group:close()
   end
   for _, pid in ipairs(self.path and self:pids() or {}) do uv.kill(pid, "sigkill") end
   if self.path then
-    program.wait("the end of " .. self.name, 10, function() return uv.fs_rmdir(self.path) end)
+    program.wait("the end of " .. self.name, 10, function()
+      uv.fs_rmdir(self.path .. "/agent") -- an agent's own, for its plugins
+      return uv.fs_rmdir(self.path)
+    end)
   end
 end
 
