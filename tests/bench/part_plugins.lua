@@ -44,8 +44,9 @@ local function start(name, folder, interval)
     items[i] = { measurement_type = "PLUGIN", name = "PLUGIN.p" .. i, git = ("git@example.org:bench/p%d.git"):format(i),
       interval = tostring(interval) }
   end
+  uv.fs_mkdir(folder .. "/out", 493) -- the registry's directory is watched
   local conf = program.configure(folder, { agent = { git = "ssh://git@example.org/%s.git", mininterval = 1 },
-    output = { maxsize = 2 ^ 30 }, log = { loglevel = "WARNING" } }, { [NS] = items })
+    output = { path = folder .. "/out/points", maxsize = 2 ^ 30 }, log = { loglevel = "WARNING" } }, { [NS] = items })
   local group = groups.new(name)
   local program_of = os.getenv("AGENT") -- its modules for workers lie beside it
   assert(os.execute(("cp '%s' '%s/agent' && cp -r '%s/lib' '%s'"):format(program_of, folder,
@@ -55,10 +56,20 @@ local function start(name, folder, interval)
   return { group = group, child = child, folder = folder }
 end
 
+-- CPU of the supervisor's own threads.
+local function own_ms(agent)
+  local sum, tasks = 0, uv.fs_scandir(("/proc/%d/task"):format(agent.child.pid))
+  for task in function() return uv.fs_scandir_next(tasks) end do
+    local text = program.read(("/proc/%d/task/%s/schedstat"):format(agent.child.pid, task))
+    sum = sum + (tonumber(text and text:match("^%d+")) or 0)
+  end
+  return sum / 1e6
+end
+
 -- Starts of each plugin, as the plugins themselves saw them; microseconds in the interval.
 local function starts(folder, skip)
   local of = {}
-  for line in (program.read(folder .. "/points") or ""):gmatch("([^\n]+)\n") do
+  for line in (program.read(folder .. "/out/points") or ""):gmatch("([^\n]+)\n") do
     if line:find('"PLUGIN.p', 1, true) then
       for _, point in ipairs(cjson.decode(line).points) do
         local name = point.measurement:match("^PLUGIN%.(p%d+)%.start$")
@@ -115,8 +126,9 @@ local function cost(out, options, folder)
   floor:spawn(os.getenv("SCRIPTS"), { tostring(INTERVAL * 1000), tostring(options.seconds + options.warmup + 60),
     unpack(scripts) })
   sleep(math.max(options.warmup, INTERVAL + 5))
-  local agent_before, floor_before = agent.group:cpu_ms(), floor:cpu_ms()
+  local agent_before, floor_before, own_before = agent.group:cpu_ms(), floor:cpu_ms(), own_ms(agent)
   sleep(options.seconds)
+  local own = own_ms(agent) - own_before
   local agent_ms, floor_ms = agent.group:cpu_ms() - agent_before, floor:cpu_ms() - floor_before
   floor:close()
   agent.group:close()
@@ -125,6 +137,7 @@ local function cost(out, options, folder)
   out:row("C, vfork and exec of the same scripts", ("%.1f"):format(floor_ms / options.seconds),
     ("%.0f"):format(floor_ms * 1e3 / runs))
   out:row("agent and plugins", ("%.1f"):format(agent_ms / options.seconds), ("%.0f"):format(agent_ms * 1e3 / runs))
+  out:row("of that the supervisor itself", ("%.1f"):format(own / options.seconds), ("%.0f"):format(own * 1e3 / runs))
   out:goal("200 plugins: CPU of agent and plugins / a C loop that executes the same", "%.2f", agent_ms / floor_ms, 1.2)
   local late, crowded = jitter_and_phases(out, folder)
   out:goal("200 plugins: start off its phase, ms (99th percentile)", "%.1f", late[math.ceil(#late * 0.99)], 10)
@@ -160,5 +173,5 @@ end
 return function(out, options)
   uv.fs_chmod(options.folder, 493) -- for the plugins' user
   cost(out, options, options.folder .. "/plugins")
-  memory(out, options.folder .. "/plugins-hour")
+  if os.getenv("BENCH_HOUR") ~= "no" then memory(out, options.folder .. "/plugins-hour") end
 end
