@@ -260,16 +260,22 @@ local function place_at(one, offset)
   one.hash = hash_of(one.tail)
 end
 
--- Where `one`, just found, goes on if it is a copy of `known`; nil: it is none.
+local function is_copy_name(one, known)
+  return folder_of(one.path) == folder_of(known.origin) and is_rotated_name(base_of(one.path), base_of(known.origin))
+end
+
+-- Where `one`, just found, goes on if it is a copy of what `known` was before it was emptied; nil: it is none.
 local function place_in_copy(one, known)
-  if folder_of(one.path) ~= folder_of(known.path) then return nil end
-  if not is_rotated_name(base_of(one.path), base_of(known.path)) then return nil end
-  local at = known.intact and math.min(one.stat.size, known.offset) or known.before or known.offset
-  if at == 0 or at > one.stat.size then return nil end
+  local at = known.before
+  if not at or at > one.stat.size then return nil end
   local tail = tail_at(one.file, at)
-  local same = known.intact and tail == tail_at(known.file, at)
-    or not known.intact and tail and hash_of(tail) == known.hash_before
-  return same and at or nil
+  return tail and hash_of(tail) == known.hash_before and at or nil
+end
+
+-- The same, if it is a copy of what `known` is: emptying that is perhaps still to come.
+local function place_in_twin(one, known)
+  local at = math.min(one.stat.size, known.stat.size)
+  return at > 0 and tail_at(one.file, at) == tail_at(known.file, at) and math.min(at, known.offset) or nil
 end
 
 local function open(job, path)
@@ -303,7 +309,7 @@ end
 
 -- The file in the folder of `known` that fits(stat) and is_it(one) say is what became of it.
 local function search(job, known, any_name, fits, is_it)
-  local folder, base, looked = folder_of(known.path), base_of(known.path), 0
+  local folder, base, looked = folder_of(known.origin), base_of(known.origin), 0
   for _, name in ipairs(job.ctx.list(folder == "" and "/" or folder) or {}) do
     if (any_name or is_rotated_name(name, base)) and not is_packed(name) and looked < 200 then
       looked = looked + 1
@@ -332,18 +338,25 @@ local function follow_renamed(job, id, known)
 end
 
 local function remember(one, known)
-  one.offset, one.hash, one.skip, one.twin = known.offset, known.hash, known.skip, known.twin
-  one.intact = is_intact(one)
-  if one.intact then return end
+  one.offset, one.hash, one.skip, one.twin, one.origin = known.offset, known.hash, known.skip, known.twin, known.origin
+  if is_intact(one) then return end
   one.before, one.hash_before, one.skip_before = one.offset, one.hash, one.skip
   place_at(one, 0)
   one.skip, one.twin = nil, nil
 end
 
+-- A copy goes on by itself when what it was made of is emptied or gone.
+local function part_twins(found)
+  for _, one in pairs(found) do
+    local twin = one.twin and found[one.twin]
+    if one.twin and (not twin or twin.before) then one.was_twin, one.twin = one.twin, nil end
+  end
+end
+
 -- The rest of one that was emptied, where a copy was made before.
 local function follow_copy(job, known, found)
   for _, one in pairs(found) do
-    if one.copy == known or one.twin == known.id then return end
+    if one.copy == known or one.was_twin == known.id then return end
   end
   local at
   local copy = search(job, known, false,
@@ -363,34 +376,71 @@ end
 
 local function place_new(job, one, found)
   for _, known in pairs(found) do
-    local at = known.known and place_in_copy(one, known)
-    if at then
-      one.copy, one.twin = known, known.intact and known.id or nil
-      return place_at(one, at)
+    if known ~= one and known.origin and is_copy_name(one, known) then
+      local at = place_in_copy(one, known)
+      if at then
+        one.copy, one.skip = known, known.skip_before
+        return place_at(one, at)
+      end
+      at = place_in_twin(one, known)
+      if at then
+        one.twin = known.id
+        return place_at(one, at)
+      end
     end
   end
   place_at(one, 0)
+  one.origin = one.origin or one.path
   if job.ctx.state.started or job.from == "start" or one.known then return end
   place_at(one, one.stat.size)
   one.skip = one.tail ~= "" and one.tail:byte(-1) ~= 10 or nil -- what begins in the middle is no line
 end
 
+-- What was made and rotated between two runs, and so never seen under its first name.
+local function add_unseen(job, path, found)
+  local folder, base = folder_of(path), base_of(path)
+  for _, name in ipairs(job.ctx.list(folder == "" and "/" or folder) or {}) do
+    local full = folder .. "/" .. name
+    local stat = is_rotated_name(name, base) and not is_packed(name) and job.ctx.stat(full)
+    local new = stat and stat.type == "file" and stat.born > job.last - 0.05 and not found[id_of(stat)]
+    local one = new and open(job, full)
+    if one then
+      one.id, one.rotated = id_of(one.stat), true
+      if found[one.id] then
+        one.file:close()
+      else
+        place_new(job, one, found)
+        found[one.id] = one
+      end
+    end
+  end
+end
+
 -- Everything to be read, each at its place: { [id] = one }.
 local function survey(job)
-  local files = job.ctx.state.files or {}
+  local state = job.ctx.state
+  local files, asked = state.files or {}, table.concat(job.paths, "\0")
+  local same_paths = state.asked == asked -- else it is not rotation that took a file away
+  job.last = state.last or math.huge
+  state.last, state.asked = job.ctx.now(), asked
   local found, order = find(job)
   if not found then return nil, order end
+  local rotated = {}
   for id, known in pairs(files) do
-    local one = found[id] or follow_renamed(job, id, known)
+    local one = found[id] or same_paths and follow_renamed(job, id, known)
     if one then
       one.known = true
       found[id] = one
       remember(one, known)
     end
+    local moved = not one or one.rotated or one.before or known.offset == 0
+    if not known.rotated and same_paths and moved then rotated[#rotated + 1] = known.origin end
   end
+  part_twins(found)
   for _, one in ipairs(order) do
     if not one.known or one.offset == 0 and not one.before then place_new(job, one, found) end
   end
+  for _, path in ipairs(rotated) do add_unseen(job, path, found) end
   local copies = {}
   for _, one in pairs(found) do
     if one.before then copies[#copies + 1] = follow_copy(job, one, found) end
@@ -460,15 +510,14 @@ local function read_all(job, found)
   end)
   for i, one in ipairs(order) do
     local twin = one.twin and found[one.twin]
-    if twin and twin.intact then -- read there
+    if twin then -- read there
       place_at(one, math.min(twin.offset, one.stat.size))
     else
-      one.twin = nil
       read_on(job, one, math.ceil(job.left / (#order - i + 1)))
     end
     if not is_over(job, one) then
-      files[one.id] = { path = one.path, offset = one.offset, hash = one.hash, skip = one.skip, twin = one.twin,
-        rotated = one.rotated, behind = one.behind }
+      files[one.id] = { origin = one.origin or one.path, offset = one.offset, hash = one.hash, skip = one.skip,
+        twin = one.twin, rotated = one.rotated, behind = one.behind }
     end
     one.file:close()
   end

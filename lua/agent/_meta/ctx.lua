@@ -141,7 +141,7 @@ function ctx.now() end
 ---@return number
 function ctx.mono() end
 
----@alias ctx.stat { size: number, mtime: number, inode: number, device: number, type: string, mode: integer, uid: integer, gid: integer }
+---@alias ctx.stat { size: number, mtime: number, inode: number, device: number, type: string, mode: integer, uid: integer, gid: integer, born: number } born: 0 where the file system doesn't know
 
 ---@class ctx.file
 local File = {}

@@ -66,7 +66,8 @@ end
 
 local function plain_stat(stat)
   return { size = stat.size, mtime = stat.mtime.sec + stat.mtime.nsec / 1e9, inode = stat.ino, device = stat.dev,
-    type = stat.type, mode = stat.mode, uid = stat.uid, gid = stat.gid }
+    type = stat.type, mode = stat.mode, uid = stat.uid, gid = stat.gid,
+    born = stat.birthtime.sec + stat.birthtime.nsec / 1e9 }
 end
 
 --- As ctx.read_file, of this very file, whatever became of its name.
