@@ -60,7 +60,9 @@ describe("builtin systemd", function()
   local function start()
     if not uv.fs_stat(SYSTEMD) then return nil, "it is not installed" end
     local flags = { "-p", "-m", "-f", "-C", "-u", "-i", "--kill-child" }
-    local can, why = command.can_unshare(flags[1], flags[2], flags[3], flags[4], flags[5], flags[6], flags[7], "/bin/true")
+    local probe = { unpack(flags) }
+    probe[#probe + 1] = "/bin/true"
+    local can, why = command.can_unshare(unpack(probe))
     if not can then return nil, why end
     local root = shipped.load("cgroup").parsers.root(program.read("/proc/self/mountinfo"))
     if not root then return nil, "no cgroup2 is mounted here" end
