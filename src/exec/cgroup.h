@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { CGROUP_PATH = 512, CGROUP_NAME = 240 };
+enum { CGROUP_PATH = 512, CGROUP_NAME = 240, CGROUP_ID = 56 };
 
 struct cgroup_limits { /* 0: none */
     uint64_t memory;   /* bytes */
