@@ -90,7 +90,7 @@ fuzz:
 
 bench:
 	@packaging/deps.sh build test bench
-	@$(MAKE) --no-print-directory build build/tools/nsqd
+	@$(MAKE) --no-print-directory build build/tools/nsqd build/tools/bench_writer
 	@BUILD=$(BUILD) tests/bench/run.sh
 
 install: build
@@ -175,7 +175,7 @@ $(BUILD)/tests/fuzz/replay_%: tests/fuzz/%.c tests/fuzz/replay.c $(BUILD)/libcor
 	$(Q)$(COMPILE) -MMD -MP -o $@ $(filter-out %.h $(EXTRA),$^) $(EXTRA) -Wl,-E $(LIBDIR)/libluajit-5.1.a $(LIBUV) $(PARSER) -lm -ldl -lpthread
 
 # The real nsqd, wherever a Go toolchain can be had; tests name what is missing otherwise.
-build/tools/nsqd: tests/tools/nsq/go.mod
+build/tools/nsqd build/tools/bench_writer: tests/tools/nsq/go.mod
 	@packaging/nsqd.sh $@
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

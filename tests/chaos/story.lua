@@ -23,6 +23,8 @@ local function generator(seed)
   end
 end
 
+local FLUTTER = 0.3 -- how often an event is a row of short ones
+
 local tracks = {
   { share = 0.85, longest = 2.5, { "nsqd is killed", 2 }, { "nsqd is stopped", 1 }, { "nsqd is frozen", 2 } },
   { share = 0.75, longest = 0.8, { "the agent is killed", 3 }, { "the agent is stopped", 1 } },
@@ -42,12 +44,28 @@ local function pick(random, list)
   return list[#list][1]
 end
 
+local function add(events, at, what, lasts, seconds)
+  lasts = math.min(lasts, seconds - at)
+  if lasts > 0.02 then events[#events + 1] = { at = at, what = what, lasts = lasts } end
+  return at + lasts
+end
+
+-- The same again and again, shortly: so that it hits what has just begun to recover.
+local function flutter(random, at, what, seconds, events)
+  for _ = 1, 3 + random() * 4 do at = add(events, at, what, 0.05 + random() * 0.15, seconds) + 0.05 + random() * 0.35 end
+  return at
+end
+
 local function on_track(random, track, seconds, events)
   local at = 0.3 + random() * seconds / 2
   while at < seconds - 0.3 do
-    local lasts = math.min(0.05 + random() ^ 2 * track.longest, seconds - at)
-    events[#events + 1] = { at = at, what = pick(random, track), lasts = lasts }
-    at = at + lasts + 0.2 + random() * seconds / 2
+    local what = pick(random, track)
+    if random() < FLUTTER then
+      at = flutter(random, at, what, seconds, events)
+    else
+      at = add(events, at, what, 0.05 + random() ^ 2 * track.longest, seconds)
+    end
+    at = at + 0.2 + random() * seconds / 2
   end
 end
 
