@@ -3,13 +3,16 @@
 #include <string.h>
 
 #include "http/metrics.h"
+#include "http/points.h"
 
 #define READER "host.metrics.reader"
 
 /* Where a reader's environment keeps what must live as long as it does. */
-enum { BODY = 1, REFUSE = 2 };
+enum { BODY = 1, REFUSE = 2, POINTS = 3 };
 
 enum { PREFIX_MAX = 64 };
+
+static const char tail[] = "],\"precision\":\"s\"}"; /* of a body, as in agent.publish.points */
 
 struct reader {
     struct metrics_reader core;
@@ -17,6 +20,8 @@ struct reader {
     size_t prefix_len;
     char *scratch; /* owned: for strings without their escapes */
     size_t scratch_size;
+    struct buffer points; /* owned: of the body that encode() is at */
+    size_t points_max;    /* bytes of a body */
 };
 
 static struct reader *check_reader(lua_State *L) {
@@ -159,15 +164,125 @@ static int reader_read(lua_State *L) {
     return 1;
 }
 
+/* Where encode() has its arguments, and what it needs of options.points. */
+enum { SELF = 1, BODIES = 2, COUNT = 3, HOST = 4, NOW = 5, ENCODE = 6 };
+
+/* Appends the first `len` bytes to the bodies as one; what is behind them begins the next. */
+static void finish_body(lua_State *L, struct reader *r, size_t len) {
+    if (len) {
+        lua_pushlstring(L, r->points.data, len);
+        lua_pushlstring(L, tail, sizeof tail - 1);
+        lua_concat(L, 2);
+        lua_rawseti(L, BODIES, (int)lua_objlen(L, BODIES) + 1);
+        buffer_consume(&r->points, len);
+    }
+    if (r->points.len) {
+        r->points.data[0] = '[';
+    }
+}
+
+static bool separate(struct reader *r) {
+    return buffer_append(&r->points, r->points.len ? "," : "[", 1);
+}
+
+/* What was appended behind `before` is a point with its separator: it stays, in this body or the
+ * next, or goes when it fits into none. */
+static bool settle_point(lua_State *L, struct reader *r, size_t before) {
+    size_t most = r->points_max - (sizeof tail - 1);
+    if (r->points.len - before > most) {
+        r->points.len = before;
+        return false;
+    }
+    if (r->points.len > most) {
+        finish_body(L, r, before);
+    }
+    return true;
+}
+
+static bool add_plain(lua_State *L, struct reader *r, const struct metrics_entry *e,
+                      const struct points_defaults *defaults) {
+    size_t before = r->points.len;
+    if (!separate(r) || !points_put(&r->points, &r->core, e, defaults)) {
+        r->points.len = before;
+        return false;
+    }
+    return settle_point(L, r, before);
+}
+
+/* Has options.points.encode make the point of the metric on top; it may have none. */
+static void add_slowly(lua_State *L, struct reader *r) {
+    size_t len = 0;
+    size_t before = r->points.len;
+    lua_pushvalue(L, ENCODE);
+    lua_insert(L, -2);
+    lua_call(L, 1, 1);
+    const char *text = lua_tolstring(L, -1, &len);
+    if (text) {
+        if (!separate(r) || !buffer_append(&r->points, text, len)) {
+            luaL_error(L, "a point is too large, or memory has run out");
+        }
+        settle_point(L, r, before);
+    }
+    lua_pop(L, 1);
+}
+
+/* Leaves what encode() needs on the stack. */
+static struct points_defaults push_defaults(lua_State *L, const struct reader *r) {
+    struct points_defaults d = {.prefix = {.bytes = r->prefix, .len = r->prefix_len}};
+    lua_settop(L, COUNT);
+    lua_getfenv(L, SELF);
+    lua_rawgeti(L, -1, POINTS);
+    lua_replace(L, COUNT);
+    lua_settop(L, COUNT);
+    lua_getfield(L, COUNT, "host");
+    lua_getfield(L, COUNT, "now");
+    lua_getfield(L, COUNT, "encode");
+    d.host.bytes = lua_tolstring(L, HOST, &d.host.len);
+    d.now.bytes = lua_tolstring(L, NOW, &d.now.len);
+    return d;
+}
+
+static int reader_encode(lua_State *L) {
+    struct reader *r = check_reader(L);
+    luaL_checktype(L, BODIES, LUA_TTABLE);
+    lua_Integer left = luaL_checkinteger(L, COUNT);
+    luaL_argcheck(L, left > 0, COUNT, "nothing to be read");
+    luaL_argcheck(L, r->points_max, SELF, "a reader without options.points");
+    struct points_defaults defaults = push_defaults(L, r);
+    for (; left > 0; left--) {
+        struct metrics_entry e;
+        enum metrics_event event = metrics_next(&r->core, &e);
+        if (event == METRICS_BAD) {
+            return refuse(L, r->core.why, r->core.about_entry, r->core.index, "EJSON");
+        }
+        if (event == METRICS_END) {
+            finish_body(L, r, r->points.len);
+            buffer_free(&r->points);
+            break;
+        }
+        if (metrics_name_valid(e.name.bytes, e.name.len) && add_plain(L, r, &e, &defaults)) {
+            continue;
+        }
+        if (!push_metric(L, r, &e)) {
+            return refuse(L, "invalid name", true, r->core.index - 1, "ENAME");
+        }
+        add_slowly(L, r);
+    }
+    lua_pushboolean(L, left == 0);
+    return 1;
+}
+
 static int reader_gc(lua_State *L) {
     struct reader *r = check_reader(L);
+    buffer_free(&r->points);
     free(r->scratch);
     r->scratch = NULL;
     r->scratch_size = 0;
     return 0;
 }
 
-/* Leaves the options' prefix and refuse, or nil for each that isn't there, at indexes 3 and 4. */
+/* Leaves the options' prefix, refuse and points, or nil for each that isn't there, at indexes 3
+ * to 5. */
 static void check_options(lua_State *L) {
     if (lua_isnoneornil(L, 2)) {
         lua_settop(L, 1);
@@ -180,14 +295,37 @@ static void check_options(lua_State *L) {
     luaL_argcheck(L, lua_isnil(L, 3) || lua_type(L, 3) == LUA_TSTRING, 2, "prefix: a string");
     luaL_argcheck(L, lua_objlen(L, 3) <= PREFIX_MAX, 2, "prefix: too long");
     luaL_argcheck(L, lua_isnil(L, 4) || lua_isfunction(L, 4), 2, "refuse: a function");
+    lua_getfield(L, 2, "points");
+    luaL_argcheck(L, lua_isnil(L, 5) || (lua_istable(L, 5) && lua_isnil(L, 4)), 2,
+                  "points: a table, without refuse");
+}
+
+/* The largest body, of the options' points at 5. */
+static size_t check_points(lua_State *L) {
+    if (lua_isnil(L, 5)) {
+        return 0;
+    }
+    lua_getfield(L, 5, "host");
+    lua_getfield(L, 5, "now");
+    lua_getfield(L, 5, "encode");
+    lua_getfield(L, 5, "max");
+    luaL_argcheck(L, lua_type(L, 6) == LUA_TSTRING && lua_type(L, 7) == LUA_TSTRING, 2,
+                  "points: host and now are strings");
+    luaL_argcheck(L, lua_isfunction(L, 8), 2, "points: encode is a function");
+    lua_Number max = lua_tonumber(L, 9);
+    luaL_argcheck(L, max >= 64 && max <= 1 << 24, 2, "points: max is 64 to 2^24");
+    lua_settop(L, 5);
+    return (size_t)max;
 }
 
 static int open_reader(lua_State *L) {
     size_t len = 0;
     const char *body = luaL_checklstring(L, 1, &len);
     check_options(L);
+    size_t points_max = check_points(L);
     struct reader *r = lua_newuserdata(L, sizeof *r);
-    *r = (struct reader){0};
+    *r = (struct reader){.points_max = points_max};
+    buffer_init(&r->points, 2 * points_max + 4096); /* a point is looked at before it must fit */
     metrics_open(&r->core, body, len);
     r->core.lenient = !lua_isnil(L, 4);
     const char *prefix = lua_isnil(L, 3) ? "RUN." : lua_tolstring(L, 3, NULL);
@@ -195,16 +333,19 @@ static int open_reader(lua_State *L) {
     memcpy(r->prefix, prefix, r->prefix_len);
     luaL_getmetatable(L, READER);
     lua_setmetatable(L, -2);
-    lua_createtable(L, 2, 0);
+    lua_createtable(L, 3, 0);
     lua_pushvalue(L, 1);
     lua_rawseti(L, -2, BODY);
     lua_pushvalue(L, 4);
     lua_rawseti(L, -2, REFUSE);
+    lua_pushvalue(L, 5);
+    lua_rawseti(L, -2, POINTS);
     lua_setfenv(L, -2);
     return 1;
 }
 
 static const luaL_Reg reader_methods[] = {
+    {"encode", reader_encode},
     {"read", reader_read},
     {NULL, NULL},
 };

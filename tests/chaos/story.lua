@@ -52,7 +52,9 @@ end
 
 -- The same again and again, shortly: so that it hits what has just begun to recover.
 local function flutter(random, at, what, seconds, events)
-  for _ = 1, 3 + random() * 4 do at = add(events, at, what, 0.05 + random() * 0.15, seconds) + 0.05 + random() * 0.35 end
+  for _ = 1, 3 + random() * 4 do
+    at = add(events, at, what, 0.05 + random() * 0.15, seconds) + 0.05 + random() * 0.35
+  end
   return at
 end
 

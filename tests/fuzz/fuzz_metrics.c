@@ -1,5 +1,5 @@
-/* Whatever is posted, or printed by a plugin: reading ends, stays inside the body, and what was
- * accepted can be read out. */
+/* Whatever is posted, or printed by a plugin: reading ends, stays inside the body, what was
+ * accepted can be read out, and the point that is made of it is JSON. */
 #include <assert.h>
 #include <math.h>
 #include <stdint.h>
@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "http/metrics.h"
+#include "http/points.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -15,6 +16,29 @@ static void check_text(const char *body, size_t size, struct metrics_text text) 
     assert(text.bytes >= body && text.bytes + text.len <= body + size);
     assert(metrics_unescape(text, to) <= text.len);
     free(to);
+}
+
+static struct metrics_text text_of(const char *bytes) {
+    return (struct metrics_text){.bytes = bytes, .len = strlen(bytes)};
+}
+
+/* A value nobody asked for is checked by the reader. */
+static void check_point(const struct metrics_reader *r, const struct metrics_entry *e) {
+    static const char before[] = "[{\"value\":1,\"point\":";
+    struct points_defaults defaults = {text_of("RUN."), text_of("\"h\""), text_of("1700000000")};
+    struct metrics_reader again;
+    struct metrics_entry found;
+    struct buffer out;
+    buffer_init(&out, 1 << 20);
+    assert(buffer_append(&out, before, sizeof before - 1));
+    if (points_put(&out, r, e, &defaults)) {
+        assert(buffer_append(&out, "}]", 3)); /* and the NUL */
+        metrics_open(&again, out.data, out.len - 1);
+        assert(metrics_next(&again, &found) == METRICS_ENTRY);
+        assert(metrics_next(&again, &found) == METRICS_END && again.at == again.len);
+    }
+    assert(out.len >= sizeof before - 1);
+    buffer_free(&out);
 }
 
 static void check_entry(const struct metrics_reader *r, const struct metrics_entry *e) {
@@ -30,6 +54,7 @@ static void check_entry(const struct metrics_reader *r, const struct metrics_ent
         check_text(r->bytes, r->len, key);
         check_text(r->bytes, r->len, value);
     }
+    check_point(r, e);
 }
 
 static void read_strictly(const char *body, size_t size) {

@@ -12,6 +12,14 @@ local Reader = {}
 --- wrong types, without a name or with a bad one, with empty tags) are passed over one by one and told, index from
 --- 0; text behind the array is then an error. Without it the first such entry ends the reading.
 
+---@field points host.metrics.points|nil for encode(); not together with refuse
+
+---@class host.metrics.points
+---@field host string the host tag of entries without one, as a JSON string with its quotes
+---@field now string unix seconds, as digits: the time of entries without one
+---@field max integer bytes of a body, 64 to 2^24
+---@field encode fun(metric: table): string? makes the point of an entry that isn't plain, or none
+
 ---@param body string a JSON array of {name, value, tags?, timestamp?}, or null
 ---@param options host.metrics.options|nil
 ---@return host.metrics.reader
@@ -24,5 +32,11 @@ function metrics.reader(body, options) end
 ---@param max integer
 ---@return boolean?, string?, string?
 function Reader:read(list, max) end
+
+--- As read(), but appends to `bodies` what agent.publish.points would make of the metrics.
+---@param bodies string[]
+---@param max integer entries
+---@return boolean?, string?, string?
+function Reader:encode(bodies, max) end
 
 return metrics

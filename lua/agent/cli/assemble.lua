@@ -185,6 +185,7 @@ local function listen(self, callback)
     traffic = function() return self.collection:traffic() end,
     update = function(done) self:reload(done) end,
     encode = function(metrics) return self.publisher:encode(metrics) end,
+    reader = function(body) return self.publisher:reader(body) end,
     dropped = function(reason, count) self.publisher:drop(reason, count) end,
     publish = function(ns, bodies, done) self.publisher:publish(ns, bodies, done) end,
     watch = function(fn) self.publisher.watch = fn end,

@@ -126,7 +126,8 @@ end
 --- Listens on conf.agent.listen and conf.agent.socket ("" = not there), by the rules of conf.http, which may
 --- change in place. deps: what the rooms hand in:
 ---   status() → table, namespaces() → array, traffic() → metrics or nil, update(callback), plugins or nil,
----   encode(metrics) → bodies, publish(ns, bodies, done), watch(fn): fn(namespaces, bodies, source) is called with
+---   encode(metrics) → bodies, reader(JSON) → with :encode(bodies, count), dropped(reason, count),
+---   publish(ns, bodies, done), watch(fn): fn(namespaces, bodies, source) is called with
 ---   all that is published, schedules(visit) as of the scheduler, configuration() → conf, hostname(), build, run as of
 ---   agent.worker.client, log, and, for specs, later(fn)
 --- callback(err, server) once, maybe before start() returns: err is a sentence that names the key.

@@ -33,23 +33,32 @@ local function format_of(kind)
   return "json"
 end
 
-local function reader_of(request)
+-- Another format's reader, with encode() as that of JSON has it.
+local function other_reader(format, body, deps)
+  local reader = require("agent.formats." .. format).reader(body, { prefix = "RUN." })
+  return { encode = function(_, bodies, count)
+    local list = {}
+    local more, why, code = reader:read(list, count)
+    for _, encoded in ipairs(more ~= nil and deps.encode(list) or {}) do bodies[#bodies + 1] = encoded end
+    if more == false then deps.dropped("not_finite", reader.dropped or 0) end
+    return more, why, code
+  end }
+end
+
+local function reader_of(request, deps)
   local format, body = format_of(request.headers["content-type"]), request.body
-  if format == "json" or body:find("^%s*%[") then return require("host.metrics").reader(body) end
-  return require("agent.formats." .. format).reader(body, { prefix = "RUN." })
+  if format == "json" or body:find("^%s*%[") then return deps.reader(body) end
+  return other_reader(format, body, deps)
 end
 
 -- Reads and encodes the body slice by slice, with other work of the loop in between: done(bodies), or
 -- done(nil, why, code).
 local function read_all(request, deps, done)
-  local reader, bodies = reader_of(request), {}
+  local reader, bodies = reader_of(request, deps), {}
   local function read_on()
-    local list = {}
-    local more, why, code = reader:read(list, SLICE)
-    if more == nil then return done(nil, why, code) end
-    for _, encoded in ipairs(deps.encode(list)) do bodies[#bodies + 1] = encoded end
+    local more, why, code = reader:encode(bodies, SLICE)
     if more then return deps.later(read_on) end
-    deps.dropped("not_finite", reader.dropped or 0)
+    if more == nil then return done(nil, why, code) end
     return done(bodies)
   end
   return read_on()
@@ -92,10 +101,11 @@ local function say(request, reply, err)
   return answer.text(request, reply, 503, text, { ["Retry-After"] = "5" })
 end
 
---- Registers the route. deps: namespaces() → array of names; encode(metrics) → bodies of messages; dropped(reason,
---- count): counts points that have no value to send (NaN and infinities of Prometheus text);
---- publish(ns, bodies, done), all or none, done(err) once: nil when they are safe, err.code "full" when there is
---- no room; conf.maxpost (bytes); later(fn): calls fn in the next turn of the loop.
+--- Registers the route. deps: namespaces() → array of names; encode(metrics) → bodies of messages; reader(JSON) →
+--- what reads and encodes that, see publish/points.lua; dropped(reason, count): counts points that have no value to
+--- send (NaN and infinities of Prometheus text); publish(ns, bodies, done), all or none, done(err) once: nil when they
+--- are safe, err.code "full" when there is no room; conf.maxpost (bytes); later(fn): calls fn in the next turn of the
+--- loop.
 function M.register(router, methods, deps)
   router:route(methods, "/post", function(request, reply)
     local ns = target(request.query, deps.namespaces)

@@ -46,6 +46,11 @@ function M:encode(metrics)
   return bodies
 end
 
+--- A reader of JSON metrics with :encode(bodies, count), as of host.metrics; likewise.
+function M:reader(body)
+  return points.reader(body, self.hostname(), self.clock.wall(), function(reason) self:drop(reason, 1) end)
+end
+
 --- Counts points that will not be published, by reason.
 function M:drop(reason, count)
   if count > 0 then self.points_dropped[reason] = (self.points_dropped[reason] or 0) + count end

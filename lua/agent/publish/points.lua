@@ -158,6 +158,28 @@ function M.encode(metrics, host, now, max)
   return bodies, dropped
 end
 
+--- A reader of the body of a POST /post in JSON, with :encode(bodies, count) as of host.metrics: it gives what
+--- M.encode() makes of the same metrics, much faster for most. dropped(reason) is called for each point left out.
+---@param body string
+---@param host string
+---@param now number unix seconds
+---@param dropped fun(reason: string)
+---@param max? integer bytes, default M.MAX_BODY
+---@return host.metrics.reader
+function M.reader(body, host, now, dropped, max)
+  local default_host, second, scratch = json_string(host), ("%d"):format(now), nil
+  max = max or M.MAX_BODY
+  return require("host.metrics").reader(body, { points = { host = default_host, now = second, max = max,
+    encode = function(metric)
+      scratch = scratch or new_buffer()
+      local text, why = encode_point(scratch, metric, default_host, second)
+      if text and #text + 1 > max - #TAIL then text, why = nil, "too_big" end
+      if text then return text end
+      scratch:reset()
+      dropped(why)
+    end } })
+end
+
 --- What stands before the body in a namespace's message.
 function M.head(ns)
   return '{"database":' .. json_string(namespace.topic(ns)) .. ',"retentionPolicy":"default","points":'

@@ -340,7 +340,12 @@ function M:finish(file, torn, callback)
   file.reading, file.sent = nil, true
   if torn then return put_away(self, file, "torn", callback) end
   self.disk:run(function(answered) self.store:remove(file.number, file.created, false, answered) end, function(err)
-    if err then failed(self, err) else forget(self, file) end
+    if err then
+      failed(self, err)
+    else
+      worked(self)
+      forget(self, file)
+    end
     callback()
   end)
 end

@@ -10,6 +10,10 @@ local function setup(namespaces)
   require("agent.http.post").register(router, "POST", {
     namespaces = function() return namespaces or { "web.shop.loda" } end,
     encode = function(metrics) return metrics end, -- a body for each metric
+    reader = function(body)
+      local reader = require("host.metrics").reader(body)
+      return { encode = function(_, list, max) return reader:read(list, max) end }
+    end,
     dropped = function(reason, count) box.dropped = count > 0 and reason .. " " .. count or box.dropped end,
     publish = function(ns, metrics, done)
       table.insert(box.sent, { ns = ns, metrics = metrics })

@@ -129,3 +129,82 @@ describe("tags", function()
     assert.equal("\239\191\189\239\191\189\239\191\189", tags({ k = "\237\160\128" }).k)
   end)
 end)
+
+describe("the body of a POST /post", function()
+  local metrics = require("host.metrics")
+
+  -- What the reader makes of a body, and what M.encode() makes of its metrics: points, and how many were dropped why.
+  local function both(body, max, count)
+    local fast, dropped = {}, {}
+    local reader = points.reader(body, 'web"07', NOW, function(why) dropped[why] = (dropped[why] or 0) + 1 end, max)
+    local more, why, code
+    repeat more, why, code = reader:encode(fast, count or 1000) until not more
+    if more == nil then return { why, code } end
+    local list = {}
+    assert.is_false(metrics.reader(body):read(list, 1e6))
+    local slow, lost = points.encode(list, 'web"07', NOW, max)
+    assert.same(lost or {}, dropped)
+    return fast, slow
+  end
+
+  local function decoded(bodies)
+    local all = {}
+    for _, body in ipairs(bodies) do
+      for _, point in ipairs(cjson.decode(points.head("x") .. body).points) do all[#all + 1] = point end
+    end
+    return all
+  end
+
+  local function expect_same(body, max, count)
+    local fast, slow = both(body, max, count)
+    assert.same(decoded(slow), decoded(fast))
+    return fast, slow
+  end
+
+  it("becomes the same points, whatever they hold", function()
+    for _, value in ipairs({ "0", "-0", "1", "-17", "9007199254740992", "9007199254740993", "-9007199254740993", "1e15",
+      "123456789012345678", "0.1", "-2.5e-7", "1.7976931348623157e308", "5e-324", "3.0", "1e3", "0.30000000000000004",
+      "true", "false", '"a"', '"a b"', '""', '"\\u00e4\\n\\""', '"\127"', '"\195\164"', '"\255"' }) do
+      local fast, slow = expect_same('[{"name":"n","value":' .. value .. "}]")
+      assert.same(slow, fast)
+    end
+    for _, tags in ipairs({ "{}", "null", '{"a":"b"}', '{"host":"h"}', '{"host":"","a":"b"}', '{"a":" b  c "}',
+      '{"a":""}', '{"a":null}', '{"":"x"}', '{"a":"1","b":"2","a":"3"}', '{"host":"a","host":"b"}', '{"a\\"":"\\\\"}',
+      '{"z":"1","host":"h","a":"2"}', '{"a":"\\u0020x"}', '{"\195\164":"\255"}' }) do
+      expect_same('[{"name":"n","value":1,"tags":' .. tags .. '},{"name":"m","value":2}]')
+    end
+    for _, at in ipairs({ "0", "-1", "999999999", "1000000000", "10000000000", "10000000001", "17000000000000",
+      "null" }) do
+      local fast, slow = expect_same('[{"name":"n","value":1,"timestamp":' .. at .. "}]")
+      assert.same(slow, fast)
+    end
+    expect_same('[{"name":"","value":1},{"name":"\\u0061","value":1},{"value":2}]')
+  end)
+
+  it("is refused for the same reasons", function()
+    for _, body in ipairs({ "", "{}", "[", '[{"name":"a","value":1}', '[{"name":"a b","value":1}]', '[{"name":"a"}]',
+      '[{"name":"\\u0020","value":1}]', '[{"name":"a","value":1},{"name":"b","value":[1]}]' }) do
+      local _, why, code = metrics.reader(body):read({}, 100)
+      assert.same({ why, code }, (both(body)))
+    end
+    assert.same({}, (both("null")))
+    assert.same({}, (both("[]")))
+  end)
+
+  it("becomes several bodies where one would be too large, whatever the slices", function()
+    local entries = {}
+    for i = 1, 400 do
+      local tag = i % 7 == 0 and "a b" or ("x"):rep(i % 90)
+      entries[i] = ('{"name":"n%d","value":%d,"tags":{"t":"%s"}}'):format(i, i, tag)
+    end
+    for i = 50, 400, 50 do entries[i] = ('{"name":"big","value":"%s"}'):format(("y"):rep(2000)) end
+    for _, count in ipairs({ 1, 3, 1000 }) do
+      local fast, slow = expect_same("[" .. table.concat(entries, ",") .. "]", 1024, count)
+      assert.equal(#slow, #fast)
+      for i, body in ipairs(fast) do
+        assert.is_true(#body <= 1024)
+        assert.equal(#slow[i], #body)
+      end
+    end
+  end)
+end)
