@@ -148,7 +148,7 @@ describe("an agent with builtin functions", function()
       for _, point in ipairs(points("plugin." .. name)) do assert.equal(0, point.value) end
     end
     local now = status()
-    assert.is_true(now.stall_ms < 50, "longest stall " .. now.stall_ms)
+    assert.is_true(now.stall_ms < 500, "longest stall " .. now.stall_ms) -- they would stall it for seconds
     assert.equal(0, now.errors)
     assert.is_true(now.builtins.restarts >= 1)
     for _, name in ipairs({ "back", "spin", "eat", "huge" }) do
