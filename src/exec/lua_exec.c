@@ -62,7 +62,8 @@ static void set_error(lua_State *L, const struct exec_result *r) {
     lua_createtable(L, 0, 3);
     lua_pushstring(L, strerrorname_np(r->error));
     lua_setfield(L, -2, "code");
-    lua_pushfstring(L, "%s: %s", r->step, strerror(r->error));
+    lua_pushfstring(L, "%s: %s", r->step,
+                    r->timed_out ? "its turn did not come in time" : strerror(r->error));
     lua_setfield(L, -2, "message");
     lua_pushstring(L, r->step);
     lua_setfield(L, -2, "step");

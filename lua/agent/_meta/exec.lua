@@ -35,7 +35,7 @@ local exec = {}
 ---@field maxrss number bytes
 
 ---@class host.exec.error
----@field code string ENOENT, EACCES, …; ETIMEDOUT: its turn did not come before the deadline, since other starts hang
+---@field code string ENOENT, EACCES, …; ETIMEDOUT (and timed_out): its turn did not come before the deadline, since other starts hang or take long
 ---@field step string what failed: "execve", "chdir", "setuid", …
 ---@field message string "step: reason"
 

@@ -67,7 +67,9 @@ end
 --- Why the process itself failed: status, reason; nil when it ended as it should. An exit status other than 0 is
 --- not judged here: for a Nagios plugin it is its finding.
 function M.judge(result)
-  if result.error then return M.FAILED, ("cannot be started: %s"):format(result.error.message) end
+  if result.error and not result.timed_out then
+    return M.FAILED, ("cannot be started: %s"):format(result.error.message)
+  end
   if result.stuck then return M.TIMED_OUT, "plugin timeout, and KILL does not end it" end
   if result.timed_out then return M.TIMED_OUT, "plugin timeout" end
   if result.signal ~= 0 then return M.FAILED, with_stderr(("killed by signal %d"):format(result.signal), result) end
