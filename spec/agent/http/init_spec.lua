@@ -43,7 +43,8 @@ describe("the control API", function()
     local conf = { agent = { listen = listen, socket = socket }, http = require("agent.config").defaults().http }
     for key, value in pairs(settings or {}) do conf.http[key] = value end
     local result
-    local deps = { log = quiet, namespaces = function() return { "a.loda" } end, status = function() return {} end }
+    local deps = { log = quiet, namespaces = function() return { "a.loda" } end, status = function() return {} end,
+      reader = function(body) return require("agent.publish.points").reader(body, "h", 1, function() end) end }
     http.start(conf, deps, function(why, started) result = { started, why } end)
     loop.wait(function() return result end, "the server")
     return result[1], result[2]
