@@ -10,7 +10,7 @@ local function number(name, default)
   return tonumber(os.getenv(name) or "") or default
 end
 
-local parts = os.getenv("BENCH_ROWS") or "cycle processes api start registry builtins plugins programs"
+local parts = os.getenv("BENCH_ROWS") or "cycle processes api delivery start registry builtins plugins programs"
 local options = {
   seconds = number("BENCH_SECONDS", 120), warmup = number("BENCH_WARMUP", 20),
   folder = program.folder(),

@@ -42,6 +42,7 @@ end
 --- Reads what the configuration names: the token file and the group. Never blocks. callback(err): the first
 --- problem as a sentence; what was in force stays then.
 function M:load(callback)
+  self.host = nil
   local function load_group(bad_token)
     find_group(self, self.conf.group or "", function(bad_group, gid)
       if not bad_group then self.gid = gid end
@@ -80,6 +81,14 @@ local function check_remote(self, request, peer)
   return refuse(403, "http.loopback allows only reading here; use the unix socket")
 end
 
+-- Whether the same was found innocent last time: programs ask under one name all the time, and none of them is a page.
+local function plainly_known(self, headers)
+  if headers.origin or headers["sec-fetch-site"] then return false end
+  local known = self.host and headers.host == self.host
+  if not known and not require("agent.http.browser").refusal(headers, self.conf.hosts) then self.host = headers.host end
+  return known
+end
+
 local function name_of(peer)
   return peer.address or ("uid %d pid %d"):format(peer.uid, peer.pid)
 end
@@ -91,7 +100,8 @@ end
 ---@param right "read"|"post"|"change"
 function M:check(request, reply, right)
   local tcp = request.peer == "tcp"
-  local foreign = tcp and require("agent.http.browser").refusal(request.headers, self.conf.hosts)
+  local foreign = tcp and not plainly_known(self, request.headers)
+    and require("agent.http.browser").refusal(request.headers, self.conf.hosts)
   if foreign then return refuse(403, foreign), right ~= "read" and name_of(reply:peer() or { address = "?" }) end
   if right == "read" then return nil end
   local peer = reply:peer()

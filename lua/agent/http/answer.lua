@@ -18,9 +18,16 @@ function M.wants_json(request)
   return M.accepts(request, "application/json")
 end
 
+-- Most answers have no others.
+local plain = {
+  [TEXT] = { ["Content-Type"] = TEXT, ["X-Content-Type-Options"] = "nosniff" },
+  [JSON] = { ["Content-Type"] = JSON, ["X-Content-Type-Options"] = "nosniff" },
+}
+
 local function with_type(headers, kind)
+  if not headers then return plain[kind] end
   local all = { ["Content-Type"] = kind, ["X-Content-Type-Options"] = "nosniff" }
-  for name, value in pairs(headers or {}) do all[name] = value end
+  for name, value in pairs(headers) do all[name] = value end
   return all
 end
 

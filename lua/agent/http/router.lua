@@ -89,23 +89,24 @@ local function wrong_method(route, request, reply)
 end
 
 -- A reply whose answer is recorded with who asked for it.
-local function recorded(self, request, reply, who)
-  local wrapped = {}
-  function wrapped.send(_, status, headers, body)
-    self.changing()
-    self.audit:note(who, request, status, body)
-    return reply:send(status, headers, body)
-  end
-  function wrapped.stream(_, status, headers, on_gone)
-    self.audit:note(who, request, status)
-    return reply:stream(status, headers, on_gone)
-  end
-  function wrapped.write(_, bytes) return reply:write(bytes) end
-  function wrapped.finish() return reply:finish() end
-  function wrapped.gone() return reply:gone() end
-  function wrapped.peer() return reply:peer() end
-  return wrapped
+local recorded = {}
+recorded.__index = recorded
+
+function recorded:send(status, headers, body)
+  self.router.changing()
+  self.router.audit:note(self.who, self.request, status, body)
+  return self.reply:send(status, headers, body)
 end
+
+function recorded:stream(status, headers, on_gone)
+  self.router.audit:note(self.who, self.request, status)
+  return self.reply:stream(status, headers, on_gone)
+end
+
+function recorded:write(bytes) return self.reply:write(bytes) end
+function recorded:finish() return self.reply:finish() end
+function recorded:gone() return self.reply:gone() end
+function recorded:peer() return self.reply:peer() end
 
 --- Gives the request to its handler, or answers 401, 403, 404, 405 or 429.
 function M:handle(request, reply)
@@ -114,7 +115,9 @@ function M:handle(request, reply)
   local right = handler and handler.right or "read"
   if self.access then
     local refusal, who = self.access:check(request, reply, right)
-    if right ~= "read" and self.audit and who then reply = recorded(self, request, reply, who) end
+    if right ~= "read" and self.audit and who then
+      reply = setmetatable({ router = self, request = request, reply = reply, who = who }, recorded)
+    end
     if right ~= "read" then self.changing() end
     if refusal then return answer.text(request, reply, refusal.status, refusal.text, refusal.headers) end
   end
