@@ -8,7 +8,8 @@ M.__index = M
 
 local SMALLEST, LARGEST = 16 * 1024, 256 * 1024 -- bytes of a batch
 local QUICK, SLOW = 0.1, 0.25                   -- seconds of an answer
-local SHORTEST_REST, LONGEST_REST = 0.01, 1
+local SHORTEST_REST, LONGEST_REST = 0.005, 1
+local REST_SHARE = 1 / 3                        -- of the time that the answer took
 local FIRST_DELAY, LONGEST_DELAY = 0.1, 30      -- after a failure
 
 --- options: spool, outbox (whose output it shares, and which counts), now, after, random.
@@ -70,7 +71,7 @@ local function answered(self, batch, began, err)
   self.outbox:delivered(lost, batch.bytes)
   local took = self.now() - began
   adapt(self, took)
-  pause(self, math.min(LONGEST_REST, math.max(SHORTEST_REST, took)))
+  pause(self, math.min(LONGEST_REST, math.max(SHORTEST_REST, took * REST_SHARE)))
 end
 
 local function send(self)
