@@ -108,8 +108,10 @@ describe("an agent with builtin functions", function()
       local list = points("goplugin.result", "collect.exception.monitor.loda")
       return list[2] and list[1].tags.ns == NS
     end)
-    assert.match("bad.lua:2: no luck", agent.output)
-    assert.match("there is no builtin function nothing", agent.output)
+    program.wait("the reasons in the log", 10, function()
+      return agent.output:find("bad.lua:2: no luck", 1, true)
+        and agent.output:find("there is no builtin function nothing", 1, true)
+    end)
   end)
 
   it("loads nothing of it and starts no worker when nobody asks for a function", function()
