@@ -26,7 +26,7 @@ static const char *matched(const char *pattern, const char *text, char to[256]) 
     struct regex_span spans[REGEX_GROUPS];
     int found = regex_match(r, text, strlen(text), spans);
     assert_int_equal(found, regex_match(r, text, strlen(text), NULL));
-    strcpy(to, found < 0 ? "!" : "-");
+    snprintf(to, 256, "%s", found < 0 ? "!" : "-");
     size_t n = 0;
     for (unsigned i = 0; found > 0 && i < regex_groups(r); i++) {
         n +=
@@ -114,7 +114,7 @@ static void what_is_no_expression_is_refused_with_place_and_reason(void **state)
     }
     char deep[301];
     for (int i = 0; i < 100; i++) {
-        strcpy(deep + 3 * i, "(?:");
+        snprintf(deep + 3 * (size_t)i, 4, "(?:");
     }
     assert_false(regex_compile(&source, deep, strlen(deep)));
     assert_non_null(strstr(source.why, "nested deeper"));
