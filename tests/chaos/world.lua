@@ -14,6 +14,7 @@ local FAKETIME = "/usr/lib/%s-linux-gnu/faketime/libfaketimeMT.so.1"
 local HERE, THERE = "10.99.0.1", "10.99.0.2"
 local RSS_MAX_KB = 32 * 1024
 local SAMPLE_SECONDS = 0.2
+local NSQD_SECONDS = 3
 
 -- OK of such a nsqd means that the message is in a file: it may be killed. With its defaults OK means its memory, and
 -- a nsqd that is killed loses it, which is no fault of the agent.
@@ -158,6 +159,17 @@ local function link(self, device, state)
   sh("%s ip link set %s %s", device == "there" and self:there() or "", device, state)
 end
 
+-- A nsqd that is told to end while it starts may never do it; then it is killed, as its supervisor would.
+local function stop_nsqd(self)
+  local server = self.server
+  server.process:kill("sigterm")
+  if not pcall(program.wait, "nsqd to end", NSQD_SECONDS, function() return not server.running end) then
+    server:halt("sigkill")
+  else
+    server.process:close()
+  end
+end
+
 --- By what happens: { begin, heal, needs }.
 M.actions = {
   ["nsqd is killed"] = {
@@ -165,7 +177,7 @@ M.actions = {
     heal = function(self) self.server:spawn() end,
   },
   ["nsqd is stopped"] = {
-    begin = function(self) self.server:halt("sigterm") end,
+    begin = stop_nsqd,
     heal = function(self) self.server:spawn() end,
   },
   ["nsqd is frozen"] = {
@@ -223,7 +235,10 @@ function M:close()
     end
   end
   if self.server then
-    if self.server.running then self.server.process:kill("sigcont") end
+    if self.server.running then
+      self.server.process:kill("sigcont")
+      self.server:halt("sigkill")
+    end
     self.server:stop()
   end
   loop.drain()
