@@ -159,7 +159,7 @@ static void random_expression(unsigned *seed, char *to, int depth) {
             snprintf(inner, sizeof inner, random_number(seed, 2) ? "(%s|%s)" : "(%s%s)", left,
                      right);
         } else {
-            strcpy(inner, atoms[random_number(seed, 6)]);
+            snprintf(inner, sizeof inner, "%s", atoms[random_number(seed, 6)]);
         }
         const char *repeat =
             inner[1] && inner[0] != '(' && inner[0] != '[' ? "" : repeats[random_number(seed, 7)];
