@@ -10,6 +10,7 @@ M.__index = M
 
 local FIRST_RETRY, LONGEST_RETRY = 10, 3600 -- seconds between tries to check a plugin out
 local LONGEST_PAUSE = 60 -- seconds until it is asked again who plugins run as
+local BEAT = 0.25 -- seconds between the ticks at which plugins start: a wake-up for each would cost more
 local MOST_REASONS = 3 -- refused metrics that are logged of one run
 
 --- options:
@@ -143,7 +144,7 @@ function M:reschedule(plugin)
   if plugin.scheduled == wanted then return end
   self.scheduler:remove(id)
   plugin.scheduled = wanted
-  if wanted then self.scheduler:every(id, wanted, function(done) tick(self, plugin, done) end) end
+  if wanted then self.scheduler:every(id, wanted, function(done) tick(self, plugin, done) end, BEAT) end
 end
 
 -- From now on this tree runs; a run under way keeps the one it has.

@@ -16,7 +16,7 @@ local function setup(disabled)
   local box = { now = 1e6, jobs = {}, timers = {}, reports = {}, released = {}, runs = {}, asked = {}, updates = {},
     told = {} }
   local scheduler = {
-    every = function(_, id, interval, fn) box.jobs[id] = { interval = interval, fn = fn } end,
+    every = function(_, id, interval, fn, beat) box.jobs[id] = { interval = interval, fn = fn, beat = beat } end,
     remove = function(_, id) box.jobs[id] = nil end,
   }
   local checkout = {
@@ -73,6 +73,7 @@ describe("the plugin room", function()
     local box = setup()
     box.ready()
     assert.equal(60, box.jobs["PLUGIN a.loda|mysql"].interval)
+    assert.equal(0.25, box.jobs["PLUGIN a.loda|mysql"].beat)
     local done = box.tick()
     local options = box.runs[1].options
     assert.same({ "bash", "/p/.trees/1/plugin.sh", "-v" }, options.argv)
