@@ -176,34 +176,41 @@ describe("output influxdb of the real agent", function()
     end)
   end
 
-  it("writes to VictoriaMetrics what it reads back equal", function()
-    if not uv.fs_stat(VICTORIA) then return pending("VictoriaMetrics: victoria-metrics is not installed") end
-    server = program.spawn(VICTORIA, { "-httpListenAddr=127.0.0.1:" .. port, "-storageDataPath=" .. folder .. "/vm",
-      "-loggerLevel=ERROR" })
-    program.wait("victoria-metrics", 30, function()
-      assert(not server.code, server.output)
-      return select(2, get(("http://127.0.0.1:%d/health"):format(port))) == 200
+  local dialects = { ["1.x"] = {}, ["2.x"] = { org = "ops", token = true } }
+  for dialect, output in pairs(dialects) do
+    it("writes to VictoriaMetrics in the API of " .. dialect .. " what it reads back equal", function()
+      if not uv.fs_stat(VICTORIA) then return pending("VictoriaMetrics: victoria-metrics is not installed") end
+      server = program.spawn(VICTORIA, { "-httpListenAddr=127.0.0.1:" .. port, "-storageDataPath=" .. folder .. "/vm",
+        "-loggerLevel=ERROR" })
+      program.wait("victoria-metrics", 30, function()
+        assert(not server.code, server.output)
+        return select(2, get(("http://127.0.0.1:%d/health"):format(port))) == 200
+      end)
+      if output.token then
+        program.write(folder .. "/token", "s3cret\n")
+        output.token = folder .. "/token"
+      end
+      start_agent(output)
+      post()
+      local function export(name)
+        local text = get(("http://127.0.0.1:%d/api/v1/export?match[]=%s"):format(port,
+          escape(('{__name__="%s_value"}'):format(name))):gsub("%[%]", "%%5B%%5D"))
+        return text ~= "" and cjson.decode((text:match("^[^\n]+"))) or nil
+      end
+      get(("http://127.0.0.1:%d/internal/force_flush"):format(port))
+      for name, value in pairs(values) do
+        local found = program.wait(name, 30, function() return export(name) end)
+        assert.is_true(math.abs(found.values[1] - value) <= math.abs(value) * 1e-12, name .. " " .. found.values[1])
+        assert.equal(AT * 1000, found.timestamps[1])
+      end
+      assert.equal(2 ^ 53, export("RUN.largest").values[1])
+      for name, tags in pairs(tagged) do
+        local found = export(name)
+        for key, value in pairs(tags) do assert.equal(value, found.metric[key], name) end
+        assert.equal(dialect == "1.x" and "collect." .. NS or nil, found.metric.db) -- it has no buckets
+      end
+      assert.equal("a,b=c", export("RUN.escaped").metric.where)
+      assert.equal(97.5, export("RUN.numeric").values[1])
     end)
-    start_agent({})
-    post()
-    local function export(name)
-      local text = get(("http://127.0.0.1:%d/api/v1/export?match[]=%s"):format(port,
-        escape(('{__name__="%s_value"}'):format(name))):gsub("%[%]", "%%5B%%5D"))
-      return text ~= "" and cjson.decode((text:match("^[^\n]+"))) or nil
-    end
-    get(("http://127.0.0.1:%d/internal/force_flush"):format(port))
-    for name, value in pairs(values) do
-      local found = program.wait(name, 30, function() return export(name) end)
-      assert.is_true(math.abs(found.values[1] - value) <= math.abs(value) * 1e-12, name .. " " .. found.values[1])
-      assert.equal(AT * 1000, found.timestamps[1])
-    end
-    assert.equal(2 ^ 53, export("RUN.largest").values[1])
-    for name, tags in pairs(tagged) do
-      local found = export(name)
-      for key, value in pairs(tags) do assert.equal(value, found.metric[key], name) end
-      assert.equal("collect." .. NS, found.metric.db)
-    end
-    assert.equal("a,b=c", export("RUN.escaped").metric.where)
-    assert.equal(97.5, export("RUN.numeric").values[1])
-  end)
+  end
 end)
