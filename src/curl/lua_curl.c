@@ -3,6 +3,7 @@
 
 #include "curl/lua_multi.h"
 #include "curl/session.h"
+#include "util/lua_class.h"
 
 #define SESSION "curl.session"
 
@@ -144,12 +145,7 @@ static const luaL_Reg functions[] = {
 
 __attribute__((visibility("default"))) int luaopen_curl(lua_State *L);
 int luaopen_curl(lua_State *L) {
-    luaL_newmetatable(L, SESSION);
-    lua_pushcfunction(L, close_session);
-    lua_setfield(L, -2, "__gc");
-    luaL_newlib(L, methods);
-    lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);
+    lua_class(L, SESSION, close_session, methods);
     curl_register_multi(L);
     luaL_newlib(L, functions);
     return 1;

@@ -4,6 +4,7 @@
 #include <lauxlib.h>
 
 #include "curl/multi.h"
+#include "util/lua_class.h"
 
 #define MULTI "curl.multi"
 
@@ -178,10 +179,5 @@ static const luaL_Reg methods[] = {
     {NULL, NULL}};
 
 void curl_register_multi(lua_State *L) {
-    luaL_newmetatable(L, MULTI);
-    lua_pushcfunction(L, close_multi);
-    lua_setfield(L, -2, "__gc");
-    luaL_newlib(L, methods);
-    lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);
+    lua_class(L, MULTI, close_multi, methods);
 }

@@ -7,6 +7,7 @@
 #include "exec/child.h"
 #include "exec/lua_options.h"
 #include "host/host.h"
+#include "util/lua_class.h"
 
 #define HANDLE "host.exec.handle"
 #define ROOM   "host.exec.room"
@@ -269,10 +270,7 @@ static const luaL_Reg methods[] = {
 
 int luaopen_host_exec(lua_State *L);
 int luaopen_host_exec(lua_State *L) {
-    luaL_newmetatable(L, HANDLE);
-    lua_newtable(L);
-    luaL_register(L, NULL, methods);
-    lua_setfield(L, -2, "__index");
+    lua_class(L, HANDLE, NULL, methods);
     lua_newtable(L);
     struct exec_room **room = lua_newuserdata(L, sizeof(struct exec_room *));
     *room = NULL;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "git/repository.h"
+#include "util/lua_class.h"
 
 #define REPOSITORY "git.repository"
 
@@ -298,11 +299,7 @@ static const luaL_Reg functions[] = {{"create", create}, {"exchange", exchange},
 
 __attribute__((visibility("default"))) int luaopen_git(lua_State *L);
 int luaopen_git(lua_State *L) {
-    luaL_newmetatable(L, REPOSITORY);
-    lua_pushcfunction(L, close_repository);
-    lua_setfield(L, -2, "__gc");
-    luaL_newlib(L, methods);
-    lua_setfield(L, -2, "__index");
+    lua_class(L, REPOSITORY, close_repository, methods);
     luaL_newlib(L, functions);
     return 1;
 }

@@ -5,6 +5,7 @@
 #include "http/lua_reply.h"
 #include "http/server.h"
 #include "net/lua_filter.h"
+#include "util/lua_class.h"
 
 #define SERVER "host.http.server"
 
@@ -265,13 +266,7 @@ static const luaL_Reg functions[] = {
 
 int luaopen_host_http(lua_State *L);
 int luaopen_host_http(lua_State *L) {
-    luaL_newmetatable(L, SERVER);
-    lua_pushcfunction(L, server_close);
-    lua_setfield(L, -2, "__gc");
-    lua_newtable(L);
-    luaL_setfuncs(L, server_methods, 0);
-    lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);
+    lua_class(L, SERVER, server_close, server_methods);
     lua_reply_open(L);
     luaL_newlib(L, functions);
     return 1;

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "http/response.h"
+#include "util/lua_class.h"
 
 #define RESPONSE "host.http_response.response"
 
@@ -79,12 +80,7 @@ static const luaL_Reg functions[] = {
 
 int luaopen_host_http_response(lua_State *L);
 int luaopen_host_http_response(lua_State *L) {
-    luaL_newmetatable(L, RESPONSE);
-    lua_pushcfunction(L, collect);
-    lua_setfield(L, -2, "__gc");
-    lua_newtable(L);
-    luaL_setfuncs(L, methods, 0);
-    lua_setfield(L, -2, "__index");
+    lua_class(L, RESPONSE, collect, methods);
     luaL_newlib(L, functions);
     return 1;
 }

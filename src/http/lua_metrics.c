@@ -4,6 +4,7 @@
 
 #include "http/metrics.h"
 #include "http/points.h"
+#include "util/lua_class.h"
 
 #define READER "host.metrics.reader"
 
@@ -357,13 +358,7 @@ static const luaL_Reg functions[] = {
 
 int luaopen_host_metrics(lua_State *L);
 int luaopen_host_metrics(lua_State *L) {
-    luaL_newmetatable(L, READER);
-    lua_pushcfunction(L, reader_gc);
-    lua_setfield(L, -2, "__gc");
-    lua_newtable(L);
-    luaL_setfuncs(L, reader_methods, 0);
-    lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);
+    lua_class(L, READER, reader_gc, reader_methods);
     luaL_newlib(L, functions);
     return 1;
 }

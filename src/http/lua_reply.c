@@ -5,6 +5,7 @@
 
 #include "host/host.h"
 #include "http/peer.h"
+#include "util/lua_class.h"
 
 #define REPLY "host.http.reply"
 
@@ -210,11 +211,5 @@ static const luaL_Reg methods[] = {
 };
 
 void lua_reply_open(lua_State *L) {
-    luaL_newmetatable(L, REPLY);
-    lua_pushcfunction(L, reply_gc);
-    lua_setfield(L, -2, "__gc");
-    lua_newtable(L);
-    luaL_setfuncs(L, methods, 0);
-    lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);
+    lua_class(L, REPLY, reply_gc, methods);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "net/ping.h"
+#include "util/lua_class.h"
 
 #define PING "host.ping.sockets"
 
@@ -72,11 +73,7 @@ static const luaL_Reg functions[] = {{"open", open_sockets}, {NULL, NULL}};
 
 int luaopen_host_ping(lua_State *L);
 int luaopen_host_ping(lua_State *L) {
-    luaL_newmetatable(L, PING);
-    lua_pushcfunction(L, close_sockets);
-    lua_setfield(L, -2, "__gc");
-    luaL_newlib(L, methods);
-    lua_setfield(L, -2, "__index");
+    lua_class(L, PING, close_sockets, methods);
     luaL_newlib(L, functions);
     return 1;
 }

@@ -3,6 +3,7 @@
 
 #include "host/host.h"
 #include "net/probe.h"
+#include "util/lua_class.h"
 
 #define CHECK "host.ports.check"
 
@@ -143,12 +144,7 @@ static const luaL_Reg functions[] = {
 
 int luaopen_host_ports(lua_State *L);
 int luaopen_host_ports(lua_State *L) {
-    luaL_newmetatable(L, CHECK);
-    lua_pushcfunction(L, check_collect);
-    lua_setfield(L, -2, "__gc");
-    lua_newtable(L);
-    luaL_setfuncs(L, methods, 0);
-    lua_setfield(L, -2, "__index");
+    lua_class(L, CHECK, check_collect, methods);
     luaL_newlib(L, functions);
     return 1;
 }

@@ -17,6 +17,7 @@
 #include "proc/lua_tables.h"
 #include "proc/network.h"
 #include "proc/process.h"
+#include "util/lua_class.h"
 
 #define READER "host.procfs.reader"
 
@@ -372,12 +373,7 @@ static const luaL_Reg functions[] = {
 int luaopen_host_procfs(lua_State *L);
 int luaopen_host_procfs(lua_State *L) {
     procfs_sweep_register(L);
-    luaL_newmetatable(L, READER);
-    lua_pushcfunction(L, reader_close);
-    lua_setfield(L, -2, "__gc");
-    lua_newtable(L);
-    luaL_setfuncs(L, methods, 0);
-    lua_setfield(L, -2, "__index");
+    lua_class(L, READER, reader_close, methods);
     luaL_newlib(L, functions);
     return 1;
 }

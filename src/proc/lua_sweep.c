@@ -8,6 +8,7 @@
 #include "proc/lua_tables.h"
 #include "proc/sweep.h"
 #include "util/clock.h"
+#include "util/lua_class.h"
 
 #define SWEEP "host.procfs.sweep"
 
@@ -152,11 +153,5 @@ static const luaL_Reg methods[] = {
 };
 
 void procfs_sweep_register(lua_State *L) {
-    luaL_newmetatable(L, SWEEP);
-    lua_pushcfunction(L, sweep_close);
-    lua_setfield(L, -2, "__gc");
-    lua_newtable(L);
-    luaL_setfuncs(L, methods, 0);
-    lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);
+    lua_class(L, SWEEP, sweep_close, methods);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "spool/segment.h"
+#include "util/lua_class.h"
 
 #define SEGMENT "host.spool.segment"
 #define WRITER  "host.spool.writer"
@@ -123,13 +124,7 @@ static int writer_gc(lua_State *L) {
 }
 
 static void make_class(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction gc) {
-    luaL_newmetatable(L, name);
-    lua_pushcfunction(L, gc);
-    lua_setfield(L, -2, "__gc");
-    lua_newtable(L);
-    luaL_setfuncs(L, methods, 0);
-    lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);
+    lua_class(L, name, gc, methods);
 }
 
 static const luaL_Reg segment_methods[] = {

@@ -8,6 +8,7 @@
 #include "spool/lua_segment.h"
 #include "spool/segment.h"
 #include "spool/store.h"
+#include "util/lua_class.h"
 
 #define STORE "host.spool.store"
 
@@ -292,13 +293,7 @@ static const luaL_Reg functions[] = {
 
 int luaopen_host_spool(lua_State *L);
 int luaopen_host_spool(lua_State *L) {
-    luaL_newmetatable(L, STORE);
-    lua_pushcfunction(L, store_gc);
-    lua_setfield(L, -2, "__gc");
-    lua_newtable(L);
-    luaL_setfuncs(L, store_methods, 0);
-    lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);
+    lua_class(L, STORE, store_gc, store_methods);
     lua_segment_register(L);
     luaL_newlib(L, functions);
     return 1;

@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include "util/pidfile.h"
+#include "util/lua_class.h"
 
 static const char type_name[] = "host.pidfile.lock";
 
@@ -136,12 +137,7 @@ static const luaL_Reg functions[] = {
 
 int luaopen_host_pidfile(lua_State *L);
 int luaopen_host_pidfile(lua_State *L) {
-    luaL_newmetatable(L, type_name);
-    luaL_newlib(L, methods);
-    lua_setfield(L, -2, "__index");
-    lua_pushcfunction(L, collect);
-    lua_setfield(L, -2, "__gc");
-    lua_pop(L, 1);
+    lua_class(L, type_name, collect, methods);
     luaL_newlib(L, functions);
     return 1;
 }
