@@ -3,8 +3,10 @@
 
 local functions_of = require("agent.builtin.functions")
 local link_of = require("agent.builtin.link")
+local report = require("agent.builtin.report")
 local same = require("agent.same")
 local strikes = require("agent.builtin.strikes")
+local wanted = require("agent.builtin.wanted")
 
 local M = {}
 M.__index = M
@@ -12,7 +14,6 @@ M.__index = M
 local DEFAULT_INTERVAL = 60
 local BEAT = 1          -- seconds between the ticks that items share, so that one wake-up serves several
 local OVERDUE = 5       -- seconds that an answer may be late before the worker counts as gone
-local PART = 250        -- metrics that are published in one turn of the loop
 local ABSENT = 1000     -- items that aren't there any more of which ctx.state is kept
 local SUSPECT = 3       -- deaths of the worker that a run was there at, until it counts as guilty
 
@@ -44,35 +45,6 @@ local function strike(self, item, reason)
     { builtin = item.fn, ns = item.ns, item = item.name, pause = math.floor(pause) })
 end
 
--- To the millionth: no clock here knows better.
-local function rounded(value)
-  return math.floor(value * 1e6 + 0.5) / 1e6
-end
-
--- The first PART of a long list now, the others in turns of their own.
-local function in_parts(self, run)
-  local list = run.metrics
-  run.metrics = { unpack(list, 1, PART) }
-  self.outcome:part(run)
-  run.metrics = {}
-  for i = PART + 1, #list do run.metrics[i - PART] = list[i] end
-  self.after(0.001, function()
-    if #run.metrics > PART then return in_parts(self, run) end
-    self.outcome:report(run)
-  end)
-end
-
-local function report(self, item, outcome)
-  local run = {
-    kind = "goplugin", ns = item.ns, name = item.name, type = "regular", status = outcome.status,
-    reason = outcome.reason, metrics = outcome.metrics or {},
-    usage = outcome.seconds and { seconds = rounded(outcome.seconds), cpu_ms = rounded((outcome.cpu or 0) * 1000),
-      output_bytes = outcome.bytes },
-  }
-  if #run.metrics > PART then return in_parts(self, run) end
-  self.outcome:report(run)
-end
-
 -- The end of a run, good or bad.
 local function finish(self, item, outcome)
   local done = item.done
@@ -87,7 +59,7 @@ local function finish(self, item, outcome)
     strikes.clear(item)
   end
   item.last = outcome.reason
-  report(self, item, outcome)
+  report(item, outcome, self.outcome, self.after)
   if done then done(outcome.status ~= 0 and { code = "builtin", message = outcome.reason } or nil) end
 end
 
@@ -292,41 +264,16 @@ local function remove(self, item)
   if self.link then self.link:say({ "drop", key = item.key }) end
 end
 
-local function as_list(value)
-  if value == nil then return nil end
-  return type(value) == "table" and value or { value }
-end
-
--- What conf.builtins asks for, as records: name = { interval =, ns = | all, run = function, params = }.
-local function from_conf(self, add)
-  for name, one in pairs(self.conf.builtins or {}) do
-    for _, ns in ipairs(as_list(one.ns) or self.namespaces()) do
-      add({ type = "BUILTIN", ns = ns, name = name, run = one.run, interval = one.interval, timeout = one.timeout,
-        params = one.params })
-    end
-  end
-end
-
 local function wanted_items(self)
-  local wanted = {}
-  local function add(record)
-    local id = ("BUILTIN %s %s"):format(record.ns, record.name)
-    wanted[id] = wanted[id] or { id = id, ns = record.ns, name = record.name, limit = record.timeout,
-      fn = record.run or record.name:gsub("^PLUGIN%.", ""), params = record.params, asked = record.interval }
-  end
-  for _, record in ipairs(self.records) do
-    if record.type == "BUILTIN" then add(record) end
-  end
-  from_conf(self, add)
-  return wanted
+  return wanted(self.records, self.conf.builtins, self.namespaces)
 end
 
-local function merge(self, wanted)
+local function merge(self, asked)
   for id, item in pairs(self.items) do
-    if not wanted[id] then remove(self, item) end
+    if not asked[id] then remove(self, item) end
   end
   local fresh = {}
-  for id, new in pairs(wanted) do
+  for id, new in pairs(asked) do
     local item = self.items[id]
     if not item then
       new.key = new_key(self)
