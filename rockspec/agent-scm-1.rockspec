@@ -123,6 +123,7 @@ build = {
     ["agent.plugin.fetch"] = "lua/agent/plugin/fetch.lua",
     ["agent.plugin.files"] = "lua/agent/plugin/files.lua",
     ["agent.plugin.known_hosts"] = "lua/agent/plugin/known_hosts.lua",
+    ["agent.plugin.limits"] = "lua/agent/plugin/limits.lua",
     ["agent.plugin.look"] = "lua/agent/plugin/look.lua",
     ["agent.plugin.output"] = "lua/agent/plugin/output.lua",
     ["agent.plugin.places"] = "lua/agent/plugin/places.lua",

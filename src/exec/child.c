@@ -309,6 +309,10 @@ void child_failed(struct exec_child *c) {
     }
 }
 
+const struct cgroup_tree *exec_cgroups(const struct exec_room *room) {
+    return atomic_load(&room->cgroups.tried) ? &room->cgroups : NULL;
+}
+
 struct exec_room *exec_room_open(uv_loop_t *loop) {
     return room_open(loop);
 }

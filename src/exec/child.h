@@ -75,6 +75,10 @@ struct exec_child *exec_start(struct exec_room *room, const struct exec_options 
                               const struct exec_events *events, void *ctx, int *error,
                               const char **step);
 
+/* Where children that ask for a cgroup get it, and which limits hold there; NULL before the first
+ * of them. */
+const struct cgroup_tree *exec_cgroups(const struct exec_room *room);
+
 /* Ends the child before its deadline: TERM and so on, or KILL at once. Idempotent. */
 void exec_kill(struct exec_child *child, bool at_once);
 

@@ -205,6 +205,26 @@ static int run(lua_State *L) {
     return 1;
 }
 
+static int cgroups(lua_State *L) {
+    struct exec_room **room = lua_touserdata(L, lua_upvalueindex(1));
+    const struct cgroup_tree *tree = exec_cgroups(*room);
+    if (!tree) {
+        return 0;
+    }
+    lua_createtable(L, 0, 5);
+    if (tree->dir[0]) {
+        lua_pushstring(L, tree->dir);
+        lua_setfield(L, -2, "directory");
+    } else {
+        lua_pushstring(L, tree->why);
+        lua_setfield(L, -2, "why");
+    }
+    set_boolean(L, "memory", tree->memory);
+    set_boolean(L, "cpu", tree->cpu);
+    set_boolean(L, "processes", tree->pids);
+    return 1;
+}
+
 static int handle_kill(lua_State *L) {
     struct handle *h = check_handle(L);
     const char *how = luaL_optstring(L, 2, "TERM");
@@ -284,7 +304,10 @@ int luaopen_host_exec(lua_State *L) {
     }
     host_of(L)->at_end = close_room;
     host_of(L)->at_end_ctx = room;
+    lua_pushvalue(L, -1);
     lua_pushcclosure(L, run, 1);
-    lua_setfield(L, -2, "run");
+    lua_setfield(L, -3, "run");
+    lua_pushcclosure(L, cgroups, 1);
+    lua_setfield(L, -2, "cgroups");
     return 1;
 }

@@ -141,6 +141,7 @@ describe("nothing is left of a plugin that misbehaves:", function()
       if not cgroups_work() then return pending("no cgroup v2 hierarchy that we may write to") end
       local r = run(name, with(options, { cgroup = "misbehaves." .. name }))
       assert.is_true(r.cgroup)
+      assert.is_string(exec.cgroups().directory)
       check(r)
     end)
   end

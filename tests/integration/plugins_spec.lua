@@ -97,6 +97,14 @@ describe("a plugin from git", function()
     end
     assert.equal("true", listed("mysql"))
     assert.same({}, points("plugin.result"))
+    local status = cjson.decode((program.curl(folder, "/me/status"))).plugins
+    assert.equal(1, status.plugins)
+    if status.cgroups.directory then
+      assert.equal("directory", uv.fs_stat(status.cgroups.directory).type)
+    else
+      assert.matches("cgroup", status.cgroups.why)
+    end
+    if not status.cgroups.memory then assert.matches("limits that nobody holds here.*plugins.memory", agent.output) end
   end)
 
   it("that fails is told of in its own namespace and in the one for exceptions", function()

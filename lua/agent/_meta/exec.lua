@@ -68,6 +68,17 @@ local Handle = {}
 ---@return host.exec.handle|nil, string|nil, string|nil
 function exec.run(options, callback) end
 
+---@class host.exec.cgroups
+---@field directory string|nil below which children get cgroups of their own; nil: they get none
+---@field why string|nil then the reason
+---@field memory boolean whether the limit of this name holds there
+---@field cpu boolean
+---@field processes boolean
+
+--- Where children that ask for a cgroup get it; nil before the first of them was started.
+---@return host.exec.cgroups|nil
+function exec.cgroups() end
+
 --- Ends it before its deadline.
 ---@param how "TERM"|"KILL"|nil default TERM, then as at a deadline
 function Handle:kill(how) end

@@ -173,7 +173,7 @@ function M:status()
   status.uptime = math.floor(clock.mono() - self.started)
   status.cpu_seconds, status.memory = costs()
   status.errors, status.stall_ms = host.errors(), self.longest_stall
-  status.builtins = self.builtins and self.builtins:status()
+  status.builtins, status.plugins = self.builtins and self.builtins:status(), self.plugins:status()
   status.schedules, status.registry = schedules(self), self.registry:status()
   return status
 end

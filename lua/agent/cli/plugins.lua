@@ -17,7 +17,7 @@ local function make_room(agent, outcome)
   local room
   room = require("agent.plugin").new({
     conf = agent.conf, scheduler = agent.scheduler, outcome = outcome(agent),
-    exec = require("host.exec").run, worker = run,
+    exec = require("host.exec"), worker = run,
     checkout = require("agent.plugin.checkout").new({
       conf = agent.conf.agent, run = run, log = log, owner = function() return room.owner end,
     }),
@@ -36,6 +36,11 @@ function M:apply(records)
     self.room = make_room(self.agent, self.outcome)
   end
   self.room:apply(records)
+end
+
+--- For /me/status; nil where there are none.
+function M:status()
+  return self.room and self.room:status()
 end
 
 --- For the control API, see lua/agent/http/plugins.lua.

@@ -2,6 +2,7 @@
 -- registry is checked out once (checkout.lua), then runs at its interval, or only on call with interval 0; never twice
 -- at once.
 
+local limits = require("agent.plugin.limits")
 local same = require("agent.same")
 local run = require("agent.plugin.run")
 
@@ -18,7 +19,7 @@ local MOST_REASONS = 3 -- refused metrics that are logged of one run
 ---   scheduler
 ---   checkout   see checkout.lua
 ---   outcome    agent.outcome
----   exec       host.exec.run
+---   exec       host.exec
 ---   worker     agent.worker.client.run
 ---   read       agent.plugin.output.read
 ---   after, later, wall, random, log
@@ -97,7 +98,17 @@ local function over(self, plugin, tree)
   if self.on_idle and self.running == 0 then self.on_idle() end
 end
 
+-- Said once, after the first run: only then it is known.
+local function tell_limits(self)
+  local cgroups = self.exec.cgroups()
+  if self.told_limits or not cgroups then return end
+  self.told_limits = true
+  local names, why = limits.not_held(self.conf.plugins, cgroups)
+  if names then self.log.warning("plugin", "limits that nobody holds here", { limits = names, reason = why }) end
+end
+
 local function finished(self, plugin, tree, how, result)
+  tell_limits(self)
   if not result.stuck then over(self, plugin, tree) end
   local ended = { commit = tree.commit, usage = run.usage(result) }
   ended.status, ended.reason = run.judge(result)
@@ -119,7 +130,7 @@ local function start(self, plugin, how)
   local options = run.options(plugin.record, tree, how)
   options.on_gone = function() over(self, plugin, tree) end
   self.running = self.running + 1
-  local child, why, code = self.exec(options, function(result) finished(self, plugin, tree, how, result) end)
+  local child, why, code = self.exec.run(options, function(result) finished(self, plugin, tree, how, result) end)
   plugin.running = child or true
   if child then return end
   over(self, plugin, tree)
@@ -285,6 +296,18 @@ function M:list()
   table.sort(list, function(a, b) return a.key < b.key end)
   for _, one in ipairs(list) do one.key = nil end
   return list
+end
+
+--- For /me/status. cgroups: of host.exec; nil before the first run.
+function M:status()
+  local status = { plugins = 0, running = self.running, disabled = 0, not_checked_out = 0,
+    cgroups = self.exec.cgroups(), error = self.err and self.err.message }
+  for key, plugin in pairs(self.plugins) do
+    status.plugins = status.plugins + 1
+    if not plugin.tree then status.not_checked_out = status.not_checked_out + 1 end
+    if self.disabled:has(key) then status.disabled = status.disabled + 1 end
+  end
+  return status
 end
 
 --- Runs a plugin now, with a deadline of `seconds` and these arguments; callback(err, ended). err.code "busy": it

@@ -1,5 +1,7 @@
 -- One run of a plugin: what is started, and what its end means.
 
+local limits = require("agent.plugin.limits")
+
 local M = {}
 
 local PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -20,18 +22,6 @@ function M.deadline(record)
   return record.timeout or math.max(BEFORE_NEXT, record.interval - BEFORE_NEXT)
 end
 
--- The limits of conf.plugins with those that the item has of its own.
-local function limits_of(conf, own)
-  own = own or {}
-  local cpu = own.cpu or conf.cpu
-  return {
-    cpu_s = own.cpu_s or conf.cpuseconds, address_space = own.address_space or conf.addressspace,
-    processes = own.processes or conf.processes, open_files = own.open_files or conf.openfiles,
-    file_size = own.file_size or conf.filesize, core = 0,
-    memory = own.memory or conf.memory, cpu = cpu > 0 and cpu or nil,
-  }
-end
-
 -- The whole environment (docs/plugins.md).
 local function environment(record, tree)
   return {
@@ -50,7 +40,7 @@ function M.options(record, tree, how)
   return {
     path = script and SHELL or file, argv = argv, cwd = tree.path, env = environment(record, tree), user = how.owner,
     deadline_ms = how.seconds * 1000, grace_ms = GRACE_MS, max_output = own.output or how.limits.outputsize,
-    limits = limits_of(how.limits, own), cgroup = record.ns .. "." .. record.dir,
+    limits = limits.of(how.limits, own), cgroup = record.ns .. "." .. record.dir,
   }
 end
 

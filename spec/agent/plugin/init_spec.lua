@@ -7,14 +7,16 @@ local function item(more)
   return record
 end
 
-local function quiet()
-  return setmetatable({}, { __index = function() return function() end end })
+-- Keeps the warnings.
+local function log_into(warnings)
+  local function warning(_, message, fields) warnings[#warnings + 1] = { message, fields } end
+  return setmetatable({ warning = warning }, { __index = function() return function() end end })
 end
 
 -- The room among fakes that record what is asked of them and answer when told to.
 local function setup(disabled)
   local box = { now = 1e6, jobs = {}, timers = {}, reports = {}, released = {}, runs = {}, asked = {}, updates = {},
-    told = {} }
+    told = {}, warnings = {}, cgroups = { directory = "/cg", memory = true, cpu = true, processes = true } }
   local scheduler = {
     every = function(_, id, interval, fn, beat) box.jobs[id] = { interval = interval, fn = fn, beat = beat } end,
     remove = function(_, id) box.jobs[id] = nil end,
@@ -28,12 +30,15 @@ local function setup(disabled)
     conf = { agent = { pluginsdir = "/p", pluginsuser = "nobody", mininterval = 10, autoenable = 86400 },
       plugins = { cpuseconds = 1, addressspace = 2, processes = 3, openfiles = 4, filesize = 5, outputsize = 6,
         memory = 7, cpu = 0 } },
-    scheduler = scheduler, checkout = checkout, log = quiet(), random = function() return 0.5 end,
+    scheduler = scheduler, checkout = checkout, log = log_into(box.warnings), random = function() return 0.5 end,
     outcome = { report = function(_, run) table.insert(box.reports, run) end },
-    exec = function(options, callback)
-      table.insert(box.runs, { options = options, finish = callback })
-      return { kill = function() box.killed = true end }
-    end,
+    exec = {
+      run = function(options, callback)
+        table.insert(box.runs, { options = options, finish = callback })
+        return { kill = function() box.killed = true end }
+      end,
+      cgroups = function() return box.runs[1] and box.cgroups end,
+    },
     worker = function(_, request, _, callback)
       table.insert(box.told, request)
       if request.op ~= "prepare" then return callback(box.marker_error) end
@@ -91,6 +96,21 @@ describe("the plugin room", function()
       { report.status, report.kind, report.type, report.commit, report.name, report.project })
     assert.same({ { name = "threads", value = 1 } }, report.metrics)
     assert.same({ seconds = 0.02, cpu_ms = 3, maxrss = 4096, output_bytes = 2 }, report.usage)
+  end)
+
+  it("says once which limits nobody holds, after the first run, and in its status", function()
+    local box = setup()
+    box.cgroups = { why = "no cgroup2 is mounted", memory = false, cpu = false, processes = false }
+    box.ready()
+    assert.is_nil(box.room:status().cgroups)
+    for _ = 1, 2 do
+      box.tick()
+      box.finish()
+    end
+    assert.same({ { "limits that nobody holds here",
+      { limits = "plugins.memory", reason = "no cgroup2 is mounted" } } }, box.warnings)
+    assert.same({ plugins = 1, running = 0, disabled = 0, not_checked_out = 0, cgroups = box.cgroups },
+      box.room:status())
   end)
 
   it("executes `plugin` itself, with the item's own timeout and limits", function()
