@@ -156,14 +156,17 @@ void exec_kill(struct exec_child *c, bool at_once) {
     }
 }
 
-static void leave_pen(struct exec_child *c) {
-    if (c->pen && c->result.in_cgroup) {
+/* Whether somebody is left in it, who is killed then. */
+static bool leave_pen(struct exec_child *c) {
+    if (!c->pen) {
+        return false;
+    }
+    if (c->result.in_cgroup) {
         c->result.memory_peak = cgroup_memory_peak(&c->room->cgroups, c->pen->name);
     }
-    if (c->pen) {
-        pen_release(c->room, c->pen, c->result.in_cgroup);
-        c->pen = NULL;
-    }
+    bool populated = pen_release(c->room, c->pen, c->result.in_cgroup);
+    c->pen = NULL;
+    return populated;
 }
 
 /* Until now the zombie kept its number from being used again, so the group is still its own. */
@@ -173,9 +176,10 @@ static void reap(struct exec_child *c) {
     wait4(c->member.pid, &status, WNOHANG, &c->result.usage);
     c->result.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     c->result.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-    leave_pen(c);
+    bool left = c->member.pid > 1 && kill(-c->member.pid, 0) == 0;
+    left = leave_pen(c) || left;
     room_leave(c->room, &c->member);
-    room_sweep(c->room);
+    room_sweep(c->room, left);
 }
 
 static void report(struct exec_child *c) {
@@ -326,6 +330,6 @@ void exec_room_close(struct exec_room *room) {
         room_leave(room, &c->member);
         child_dispose(c);
     }
-    room_sweep(room); /* kills orphans */
+    room_sweep(room, false); /* kills orphans */
     room_close(room);
 }

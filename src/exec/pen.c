@@ -122,7 +122,7 @@ void pen_kill(struct exec_room *room, struct pen *pen) {
 }
 
 /* With a memory controller each run gets a new one: its peak is of that run alone. */
-void pen_release(struct exec_room *room, struct pen *pen, bool entered) {
+bool pen_release(struct exec_room *room, struct pen *pen, bool entered) {
     bool populated = entered && cgroup_populated(&room->cgroups, pen->name);
     bool remove = entered && room->cgroups.memory && !populated;
     if (populated || remove) {
@@ -130,6 +130,7 @@ void pen_release(struct exec_room *room, struct pen *pen, bool entered) {
     }
     pen->users--;
     pen->idle_since = uv_now(room->loop);
+    return populated;
 }
 
 void pen_close_all(struct exec_room *room) {

@@ -25,8 +25,9 @@ struct pen *pen_take(struct exec_room *room, const char *name);
 /* Kills what is in there, in a thread. */
 void pen_kill(struct exec_room *room, struct pen *pen);
 
-/* The run is over: what is left of it is killed, if it ever was in there. */
-void pen_release(struct exec_room *room, struct pen *pen, bool entered);
+/* The run is over: what is left of it is killed, if it ever was in there. Whether there was some.
+ */
+bool pen_release(struct exec_room *room, struct pen *pen, bool entered);
 
 /* Kills everything in all pens and removes them. Waits for a moment: only for the end. */
 void pen_close_all(struct exec_room *room);

@@ -16,9 +16,7 @@ enum { FIRST_PAUSE_MS = 20, LONGEST_PAUSE_MS = 2000, STRAYS_MAX = 512, BUSY_MS =
  * many sweeps in a row saw none. */
 enum { CALM_SWEEPS = 3 };
 
-static void sweep_again(uv_timer_t *timer) {
-    room_sweep(timer->data);
-}
+static void sweep_again(uv_timer_t *timer);
 
 static void leave(void *ctx) {
     struct exec_room *room = ctx;
@@ -133,17 +131,28 @@ static int sweep_some(const struct exec_room *room, bool *complete) {
     return left;
 }
 
-void room_sweep(struct exec_room *room) {
+static void sweep(struct exec_room *room, bool again, bool expected) {
     bool complete = true;
     int left = sweep_some(room, &complete);
-    room->calm = left == 0 ? room->calm + 1 : 0;
-    if (left == 0 && (room->sweeps == 0 || room->calm == CALM_SWEEPS)) {
+    if (left == 0 && !expected && !again) {
+        return; /* the timer goes on, if it does */
+    }
+    room->calm = left > 0 || expected ? 0 : room->calm + 1;
+    if (room->calm == CALM_SWEEPS) {
         room->sweeps = 0;
-        uv_timer_stop(&room->sweep_timer);
         return;
     }
+    room->sweeps = expected ? 0 : room->sweeps;
     unsigned shift = room->sweeps < 7 ? room->sweeps++ : 7;
     uint64_t pause = (uint64_t)FIRST_PAUSE_MS << shift;
     pause = pause < LONGEST_PAUSE_MS ? pause : LONGEST_PAUSE_MS;
     uv_timer_start(&room->sweep_timer, sweep_again, complete ? pause : BUSY_MS, 0);
+}
+
+static void sweep_again(uv_timer_t *timer) {
+    sweep(timer->data, true, false);
+}
+
+void room_sweep(struct exec_room *room, bool expected) {
+    sweep(room, false, expected);
 }

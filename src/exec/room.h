@@ -53,7 +53,10 @@ char *room_scratch(struct exec_room *room);
  * An orphan's origin is a child that was started before it. Which one cannot be told, so it is
  * spared while any such child runs: nobody's process is ever killed too early, and none outlives
  * them all. Processes of our own session are no orphans (a child leads a session of its own); as
- * process 1 we adopt strangers too, so there the living are left alone. */
-void room_sweep(struct exec_room *room);
+ * process 1 we adopt strangers too, so there the living are left alone.
+ *
+ * expected: there are some, though they need not be ours yet, and the kernel's list of children
+ * that come and go may be short. Then it isn't over at the first sight of nobody. */
+void room_sweep(struct exec_room *room, bool expected);
 
 #endif
