@@ -100,10 +100,9 @@ end
 
 -- Said once, after the first run: only then it is known.
 local function tell_limits(self)
-  local cgroups = self.exec.cgroups()
-  if self.told_limits or not cgroups then return end
+  if self.told_limits then return end
   self.told_limits = true
-  local names, why = limits.not_held(self.conf.plugins, cgroups)
+  local names, why = limits.not_held(self.conf.plugins, self.exec.cgroups())
   if names then self.log.warning("plugin", "limits that nobody holds here", { limits = names, reason = why }) end
 end
 
@@ -298,7 +297,7 @@ function M:list()
   return list
 end
 
---- For /me/status. cgroups: of host.exec; nil before the first run.
+--- For /me/status. cgroups, of host.exec, and not_held, limits that nobody holds here: nil before the first run.
 function M:status()
   local status = { plugins = 0, running = self.running, disabled = 0, not_checked_out = 0,
     cgroups = self.exec.cgroups(), error = self.err and self.err.message }
@@ -307,6 +306,8 @@ function M:status()
     if not plugin.tree then status.not_checked_out = status.not_checked_out + 1 end
     if self.disabled:has(key) then status.disabled = status.disabled + 1 end
   end
+  local names, why = limits.not_held(self.conf.plugins, status.cgroups)
+  status.not_held = names and { limits = names, reason = why }
   return status
 end
 

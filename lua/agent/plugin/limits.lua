@@ -18,11 +18,12 @@ function M.of(conf, own)
 end
 
 --- The limits that need a controller of cgroup v2 which isn't ours to use here: their names, and why; nil when all
---- hold. `cpu` counts where it is set.
+--- hold, or it isn't known yet. `cpu` counts where it is set.
 ---@param conf table conf.plugins
----@param cgroups host.exec.cgroups
+---@param cgroups host.exec.cgroups?
 ---@return string? names, string? why
 function M.not_held(conf, cgroups)
+  if not cgroups then return nil end
   local names = {}
   if not cgroups.memory then names[1] = "plugins.memory" end
   if not cgroups.cpu and conf.cpu > 0 then names[#names + 1] = "plugins.cpu" end

@@ -122,7 +122,7 @@ function M.plugin_trouble(plugin)
   if type(last) == "table" and last.status ~= 0 then return tostring(last.reason or "failed") end
 end
 
-local function add_plugins(page, plugins)
+local function add_plugins(page, plugins, not_held)
   local failing, disabled, running = {}, 0, 0
   for _, plugin in ipairs(plugins) do
     if M.plugin_trouble(plugin) then failing[#failing + 1] = plugin end
@@ -131,6 +131,9 @@ local function add_plugins(page, plugins)
   end
   if not plugins[1] then return page:add("plugins", "none") end
   page:add("plugins", ("%d, %d running, %d failing, %d disabled"):format(#plugins, running, #failing, disabled))
+  if type(not_held) == "table" then
+    page:add("", ("%s: not held here, %s"):format(tostring(not_held.limits), tostring(not_held.reason)))
+  end
   page:list("", failing, function(plugin)
     return ("%s %s: %s"):format(tostring(plugin.ns), tostring(plugin.name), M.plugin_trouble(plugin))
   end)
@@ -155,7 +158,8 @@ function M.lines(model, width)
   add_registry(page, status.registry or {})
   for _, one in ipairs(health_of.outputs(status)) do add_output(page, one) end
   add_schedules(page, status.schedules or {})
-  if model.plugins then add_plugins(page, model.plugins) end
+  local room = type(status.plugins) == "table" and status.plugins or {}
+  if model.plugins then add_plugins(page, model.plugins, room.not_held) end
   add_costs(page, status)
   return page.lines
 end

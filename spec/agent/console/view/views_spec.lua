@@ -23,6 +23,7 @@ local function status(more)
       FS = { interval = 300, runs = 2, last_ms = 12, missed = 1, errors = 1, last_error = "hangs" },
       ["PLUGIN a.loda|mysql"] = { interval = 60, runs = 1, last_ms = 400, errors = 1, missed = 0, last_error = "no" } },
     stall_ms = 7.5, errors = 0, memory = { rss = 3.5 * 2 ^ 20, lua = 2 ^ 20 }, cpu_seconds = 3,
+    plugins = { not_held = { limits = "plugins.memory", reason = "no cgroup v2" } },
   }
   for key, value in pairs(more or {}) do all[key] = value end
   return all
@@ -57,6 +58,7 @@ describe("the screen of agent status", function()
       "output      10.0.0.1:4150 connected: 1,234 messages published (97.7 KiB)",
       "queue       3 messages, 900 B; dropped: 7 full", "slowest     PLUGIN a.loda|mysql 400 ms, FS 12 ms, CPU 0.30 ms",
       "failing     FS: hangs", "plugins     3, 1 running, 2 failing, 1 disabled",
+      "            plugins.memory: not held here, no cgroup v2",
       "            a.loda mysql: exit status 3: no socket", "            b.loda raid: no route to git",
       "memory      3.5 MiB RSS, 1.0 MiB of it Lua", "stall       longest 7.50 ms, 0 internal errors",
     }) do
