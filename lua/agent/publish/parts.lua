@@ -11,9 +11,25 @@ local function empty(topic)
   return { topic = topic, messages = {}, bytes = 0 }
 end
 
+-- The bytes of all messages when they may go in one part, as nearly always; else nil.
+local function bytes_of_one(messages, message_max, body_max)
+  local bytes = 0
+  for i = 1, #messages do
+    local size = #messages[i][1] + #messages[i][2]
+    if size == 0 or size > message_max then return nil end
+    bytes = bytes + size
+  end
+  return messages[1] and 4 + 4 * #messages + bytes <= body_max and bytes or nil
+end
+
+local NONE = {}
+
 --- Parts { topic, messages, bytes } whose MPUB body is at most body_max bytes, without the messages that are
---- empty or larger than message_max. Returns the parts and an array of the messages left out.
+--- empty or larger than message_max. Returns the parts and an array of the messages left out; neither's messages are to
+--- be changed.
 function M.split(batch, message_max, body_max)
+  local bytes = bytes_of_one(batch.messages, message_max, body_max)
+  if bytes then return { { topic = batch.topic, messages = batch.messages, bytes = bytes } }, NONE end
   local parts, left_out = {}, {}
   local part, body
   for _, message in ipairs(batch.messages) do
@@ -46,6 +62,10 @@ end
 --- a transient error if there was one, since then all is to be sent again, else with a permanent one whose
 --- `refused` holds what was dropped (the messages `left_out` before it came to parts, too).
 function M.gather(parts, left_out, done)
+  if #parts == 1 and not left_out[1] then
+    parts[1].done = done
+    return
+  end
   local waiting, transient, permanent = #parts, nil, nil
   if left_out[1] then
     permanent = { code = "E_BAD_MESSAGE", message = "empty, or larger than nsqd takes", permanent = true,

@@ -646,6 +646,17 @@ describe("the parts of a batch", function()
     assert.equal(80, list[1].bytes)
   end)
 
+  it("are one when all of it fits, to the byte", function()
+    local batch = batch_of("t", ("a"):rep(40), ("b"):rep(40))
+    local list, left_out = parts.split(batch, 40, 92)
+    assert.same({ { topic = "t", messages = batch.messages, bytes = 80 } }, list)
+    assert.same({}, left_out)
+    assert.equal(2, #parts.split(batch, 40, 91))
+    list, left_out = parts.split(batch, 39, 92)
+    assert.same({}, list)
+    assert.same(batch.messages, left_out)
+  end)
+
   it("answer as one: a transient failure wins, refusals are put together", function()
     local answer
     local function run(errs)
@@ -655,6 +666,8 @@ describe("the parts of a batch", function()
       for i, err in ipairs(errs) do list[i].done(err or nil) end
       return answer
     end
+    assert.equal("ok", run({ false }))
+    assert.equal("X", run({ { code = "X" } }).code)
     assert.equal("ok", run({ false, false }))
     assert.equal("X", run({ { code = "P", permanent = true, refused = { 1 } }, { code = "X" } }).code)
     assert.same({ 2, 3, 1 }, run({ { code = "P", permanent = true, refused = { 1 } }, false,
