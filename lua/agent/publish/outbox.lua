@@ -8,7 +8,7 @@ local M = {}
 M.__index = M
 
 local FIRST_DELAY, LONGEST_DELAY = 0.1, 30 -- seconds between tries of a topic that failed
-local GATHER = 0.03                        -- seconds that messages for the spool gather
+local GATHER = 0.05                        -- seconds that messages for the spool gather
 local LOOK, LONGEST_LOOK = 0.1, 2          -- seconds between looks at what waits
 local SMALLEST_JOIN = 8 * 1024
 

@@ -284,7 +284,7 @@ describe("the outbox with a spool", function()
     t.put("b", "2")
     t.put("a", "3")
     assert.equal(0, #t.spilled)
-    assert.equal(0.03, t.fire())
+    assert.equal(0.05, t.fire())
     local got = spilled_bodies(t)
     table.sort(got)
     assert.same({ "1 3", "2" }, got)
@@ -321,7 +321,7 @@ describe("the outbox with a spool", function()
     local t = setup({ spool = true, window = 0 })
     t.failing, t.spool_refuses = true, true
     t.put("a", "1")
-    assert.equal(0.03, t.fire())
+    assert.equal(0.05, t.fire())
     local last = 0
     for _ = 1, 10 do last = t.fire() end
     assert.equal(2, last)
