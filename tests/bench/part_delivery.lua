@@ -11,7 +11,7 @@ local program = require("program")
 local uv = require("luv")
 
 local ROUNDS, SECONDS, BYTES = 3, 5, 500
-local BEFORE, OUTAGE, AFTER, RATE = 5, 30, 10, 200
+local BEFORE, OUTAGE, AFTER, RATE = 15, 30, 15, 200
 local TOPIC = "collect.bench.loda"
 
 local function run(path, args, env)
