@@ -132,6 +132,7 @@ $(BUILD)/lib/agent/%.so:
 
 # Unit tests of modules link what they test.
 $(BUILD)/tests/unit/test_tls: EXTRA = $(wildcard src/tls/[ce]*.c) -lssl -lcrypto
+$(BUILD)/tests/unit/test_stream: EXTRA = -Wl,--wrap=uv_try_write
 $(BUILD)/tests/unit/test_deflate $(BUILD)/tests/fuzz/replay_fuzz_deflate: EXTRA = src/zlib/deflate.c -lz
 
 $(BUILD)/%.o: %.c

@@ -279,7 +279,12 @@ void stream_open(struct stream *s, uv_loop_t *loop, const struct sockaddr_storag
     }
 }
 
+/* The peer may have answered what libuv wrote at once but tells of later: it weighs nothing then.
+ */
 struct buffer *stream_unsent(struct stream *s) {
+    if (s->busy && uv_stream_get_write_queue_size((uv_stream_t *)&s->tcp) == 0) {
+        s->unsent.max = s->max_unsent;
+    }
     return s->n_filters ? &s->plain : &s->unsent;
 }
 
