@@ -1,4 +1,5 @@
 -- The output `nsq` against a real nsqd.
+local cjson = require("cjson")
 local loop = require("loop")
 local nsqd = require("nsqd")
 local nsq = require("agent.publish.nsq")
@@ -51,6 +52,14 @@ local function publish(output, list)
   output.on_room = pump
   pump()
   return run
+end
+
+-- How far it is, for a wait in vain.
+local function progress(what, run, output)
+  return function()
+    return ("%s: %d batches acknowledged, %d failed, %s"):format(what, run.acknowledged, #run.failures,
+      cjson.encode(output:status()))
+  end
 end
 
 local function close(output)
@@ -112,11 +121,13 @@ describe("output nsq with a real nsqd", function()
       local output = open({ kind .. "://127.0.0.1:" .. server[kind .. "_port"] })
       local messages = numbered(3000, "first")
       local first = publish(output, batches("collect.a", messages, 10))
-      loop.wait(function() return first.acknowledged >= 5 end, "some acknowledgements")
+      loop.wait(function() return first.acknowledged >= 5 end,
+        progress("some acknowledgements", first, output))
       server:halt()
       loop.wait(function() return not output:room() end, "the loss to be noticed")
       server:launch()
-      loop.wait(function() return first.acknowledged == 300 end, "the rest to be sent again", 15000)
+      loop.wait(function() return first.acknowledged == 300 end,
+        progress("the rest to be sent again", first, output), 15000)
       local got = {}
       for _, message in ipairs(server:read("collect.a", 3000)) do got[message] = true end
       for _, message in ipairs(sent(messages)) do assert.is_true(got[message]) end

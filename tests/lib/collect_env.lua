@@ -1,6 +1,7 @@
 -- What a collector is handed, in the specs: a log that remembers, a clock to wind, a throw-away root.
 
 local uv = require("luv")
+local wait = require("wait")
 
 local M = {}
 
@@ -23,12 +24,7 @@ end
 
 --- Runs the loop until ready() is true; an error after `seconds` (5).
 function M.wait(ready, seconds)
-  local late = false
-  local timer = uv.new_timer()
-  timer:start((seconds or 5) * 1000, 0, function() late = true end)
-  while not ready() and not late do uv.run("once") end
-  timer:close()
-  if late and not ready() then error("nothing came in time", 2) end
+  return wait.until_true(ready, (seconds or 5) * 1000)
 end
 
 --- Runs a collector once. Returns its metrics and error; an error when done() isn't called exactly once.

@@ -25,6 +25,13 @@ local function read_u32(s, at)
   return ((a * 256 + b) * 256 + c) * 256 + d
 end
 
+-- In memory where the machine has a place for it: nsqd syncs its list of topics before it answers the first message
+-- of a new one, and a shared disk may take seconds for that.
+local function new_directory()
+  local place = os.getenv("TMPDIR") or (uv.fs_access("/dev/shm", "W") and "/dev/shm") or "/tmp"
+  return assert(uv.fs_mkdtemp(place .. "/nsqd-XXXXXX"))
+end
+
 local function reachable(address, port)
   local tcp, answer = uv.new_tcp(), nil
   tcp:connect(address, port, function(err)
@@ -64,7 +71,7 @@ end
 function M.start(arguments, secret, place)
   place = place or {}
   local self = setmetatable({
-    directory = assert(uv.fs_mkdtemp((os.getenv("TMPDIR") or "/tmp") .. "/nsqd-XXXXXX")),
+    directory = new_directory(),
     address = place.address or "127.0.0.1", enter = place.enter or {},
     tcp_port = loop.free_port(), http_port = loop.free_port(), arguments = arguments or {}, secret = secret,
   }, server)

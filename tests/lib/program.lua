@@ -2,23 +2,13 @@
 -- directory, watched, and gone at the end of the test.
 
 local uv = require("luv")
+local wait = require("wait")
 
 local M = {}
 
 --- Runs the loop until check() is true; fails the test after `seconds` with what was waited for.
 function M.wait(what, seconds, check)
-  local deadline = uv.hrtime() + seconds * 1e9
-  local timer = uv.new_timer()
-  timer:start(20, 20, function() end)
-  local value
-  repeat
-    value = check()
-    if not value then uv.run("once") end
-  until value or uv.hrtime() > deadline
-  timer:close()
-  uv.run("nowait")
-  if not value then error(("waited %g s in vain for %s"):format(seconds, what), 2) end
-  return value
+  return wait.until_true(check, seconds * 1000, what)
 end
 
 function M.folder()

@@ -3,23 +3,48 @@ local uv = require("luv")
 
 local M = {}
 
---- Runs the loop until `condition()` is true; raises after `ms` (default 5000).
-function M.until_true(condition, ms)
-  local deadline, late = uv.new_timer(), false
-  local tick = uv.new_timer()
+local TICK_MS = 10 -- how often is looked at what isn't an event of the loop
+local LIVED_MS = 100
+
+-- Calls live(ms) as time passes. What a machine stood still in between (paused, starved) counts as LIVED_MS: nothing
+-- that a test waits for could happen meanwhile.
+local function clock(live)
+  local timer, before = uv.new_timer(), uv.hrtime()
   uv.update_time() -- a test that computes for long leaves the loop's clock behind
-  deadline:start(ms or 5000, 0, function() late = true end)
-  tick:start(5, 5, function() end) -- looks again at what isn't an event of the loop
+  timer:start(TICK_MS, TICK_MS, function()
+    local now = uv.hrtime()
+    live(math.min((now - before) / 1e6, LIVED_MS))
+    before = now
+  end)
+  return timer
+end
+
+-- Whoever waits calls this last (a tail call has no level of its own), so the error names the test's line.
+local function await(timer_is_part, condition, ms, what)
+  local left = ms
+  local timer = clock(function(lived) left = left - lived end)
+  if not timer_is_part then timer:unref() end
   local value = condition()
-  while not value and not late do
+  while not value and left > 0 do
     uv.run("once")
     value = condition()
   end
-  deadline:close()
-  tick:close()
+  timer:close()
   uv.run("nowait")
-  if not value then error(("what was waited for did not happen within %d ms"):format(ms or 5000), 2) end
-  return value
+  if value then return value end
+  what = type(what) == "function" and what() or what or "it"
+  error(("waited %g s in vain for %s"):format(ms / 1000, what), 2)
+end
+
+--- Runs the loop until condition() is true, and returns what it gave; raises after `ms` (default 5000) of waiting,
+--- naming `what`: a text, or a function that tells how far things are.
+function M.until_true(condition, ms, what)
+  return await(true, condition, ms or 5000, what)
+end
+
+--- The same, until nothing is open in the loop any more.
+function M.until_idle(ms)
+  return await(false, function() return not uv.loop_alive() end, ms or 5000, "every handle to be closed")
 end
 
 return M
