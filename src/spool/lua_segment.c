@@ -123,10 +123,6 @@ static int writer_gc(lua_State *L) {
     return 0;
 }
 
-static void make_class(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction gc) {
-    lua_class(L, name, gc, methods);
-}
-
 static const luaL_Reg segment_methods[] = {
     {"close", segment_close},
     {"next", segment_lua_next},
@@ -141,6 +137,6 @@ static const luaL_Reg writer_methods[] = {
 };
 
 void lua_segment_register(lua_State *L) {
-    make_class(L, SEGMENT, segment_methods, segment_close);
-    make_class(L, WRITER, writer_methods, writer_gc);
+    lua_class(L, SEGMENT, segment_close, segment_methods);
+    lua_class(L, WRITER, writer_gc, writer_methods);
 }

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <uv.h>
 
-#include "util/pidfile.h"
 #include "util/lua_class.h"
+#include "util/pidfile.h"
 
 static const char type_name[] = "host.pidfile.lock";
 
