@@ -9,6 +9,7 @@ build=${BUILD:-build}
 mkdir -p build/bench
 export AGENT="$PWD/$build/agent" NSQD="$PWD/build/tools/nsqd" FLOOR="$PWD/build/bench/floor" \
   SCRIPTS="$PWD/build/bench/scripts" BENCH_WRITER="$PWD/build/tools/bench_writer" LC_ALL=C.UTF-8
+export TMPDIR="${TMPDIR:-/tmp}" # nsqd's data on a disk, as where it serves
 ${CC:-cc} -std=gnu11 -O2 -D_GNU_SOURCE -Wall -Wextra -o "$FLOOR" tests/bench/floor.c
 ${CC:-cc} -std=gnu11 -O2 -D_GNU_SOURCE -Wall -Wextra -o build/bench/processes tests/bench/processes.c
 ${CC:-cc} -std=gnu11 -O2 -D_GNU_SOURCE -Wall -Wextra -o "$SCRIPTS" tests/bench/scripts.c
