@@ -4,32 +4,19 @@ local uv = require("luv")
 local M = {}
 
 local TICK_MS = 10 -- how often is looked at what isn't an event of the loop
-local LIVED_MS = 100
-
--- Calls live(ms) as time passes. What a machine stood still in between (paused, starved) counts as LIVED_MS: nothing
--- that a test waits for could happen meanwhile.
-local function clock(live)
-  local timer, before = uv.new_timer(), uv.hrtime()
-  uv.update_time() -- a test that computes for long leaves the loop's clock behind
-  timer:start(TICK_MS, TICK_MS, function()
-    local now = uv.hrtime()
-    live(math.min((now - before) / 1e6, LIVED_MS))
-    before = now
-  end)
-  return timer
-end
 
 -- Whoever waits calls this last (a tail call has no level of its own), so the error names the test's line.
 local function await(timer_is_part, condition, ms, what)
-  local left = ms
-  local timer = clock(function(lived) left = left - lived end)
-  if not timer_is_part then timer:unref() end
+  local deadline = uv.hrtime() + ms * 1e6
+  local tick = uv.new_timer()
+  tick:start(TICK_MS, TICK_MS, function() end)
+  if not timer_is_part then tick:unref() end
   local value = condition()
-  while not value and left > 0 do
+  while not value and uv.hrtime() < deadline do
     uv.run("once")
     value = condition()
   end
-  timer:close()
+  tick:close()
   uv.run("nowait")
   if value then return value end
   what = type(what) == "function" and what() or what or "it"
