@@ -21,11 +21,6 @@ local function status()
   return cjson.decode((program.curl(folder, "/me/status")))
 end
 
--- How long a program's main thread was ready so far and had no CPU (proc(5), schedstat).
-local function waited_ms(pid)
-  return tonumber(program.read(("/proc/%d/schedstat"):format(pid)):match("^%d+ (%d+)")) / 1e6
-end
-
 local function update()
   local curl = program.spawn("/usr/bin/curl", { "-s", "-m", "20", "-H", "Accept: application/json", "--unix-socket",
     folder .. "/agent.sock", "http://localhost/update" })
@@ -154,18 +149,15 @@ describe("an agent with builtin functions", function()
       for i, point in ipairs(points("PLUGIN." .. name .. ".n")) do assert.equal(i, point.value) end
       for _, point in ipairs(points("plugin." .. name)) do assert.equal(0, point.value) end
     end
-    local now, waited = status(), waited_ms(agent.pid)
-    -- 50 ms of its own; what it was ready and had no CPU is the machine's.
-    assert.is_true(now.stall_ms < 50 + waited, ("longest stall %.1f ms, without a CPU %.1f ms in all"):format(
-      now.stall_ms, waited))
+    local now = status()
+    assert.is_true(now.stall_ms < 50, "longest stall " .. now.stall_ms) -- they would stall it for seconds
     assert.equal(0, now.errors)
     assert.is_true(now.builtins.restarts >= 1)
     for _, name in ipairs({ "back", "spin", "eat", "huge" }) do
       assert.match("stopped by force: [^\n]* builtin=" .. name .. " item=" .. name, agent.output)
     end
     assert.match("guilty=back", agent.output)
-    io.stderr:write(("# longest stall beside hostile functions: %.1f ms, without a CPU %.1f ms in all\n"):format(
-      now.stall_ms, waited))
+    io.stderr:write(("# longest stall beside hostile functions: %.1f ms\n"):format(now.stall_ms))
   end)
 
   it("gives a function that has to be stopped more and more time", function()
