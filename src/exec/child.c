@@ -14,6 +14,7 @@
 enum {
     KILL_WAIT_MS = 500, /* at least so long after KILL before a child counts as stuck */
     POLL_EXIT_MS = 20,  /* where the kernel has no pidfd */
+    BUSY_MS = 5,        /* of the loop */
 };
 
 static void handle_closed(uv_handle_t *handle) {
@@ -133,7 +134,7 @@ static void signal_group(pid_t pid, int sig) {
 }
 
 static void kill_whole(struct exec_child *c) {
-    family_signal(child_pid(c), SIGKILL);
+    family_end(child_pid(c), BUSY_MS);
     if (c->pen) {
         pen_kill(c->room, c->pen);
     }
@@ -176,7 +177,7 @@ static void reap(struct exec_child *c) {
     wait4(c->member.pid, &status, WNOHANG, &c->result.usage);
     c->result.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     c->result.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-    bool left = c->member.pid > 1 && kill(-c->member.pid, 0) == 0;
+    bool left = c->stage >= KILLED || (c->member.pid > 1 && kill(-c->member.pid, 0) == 0);
     left = leave_pen(c) || left;
     room_leave(c->room, &c->member);
     room_sweep(c->room, left);
@@ -324,12 +325,11 @@ struct exec_room *exec_room_open(uv_loop_t *loop) {
 void exec_room_close(struct exec_room *room) {
     while (room->first) {
         struct exec_child *c = (struct exec_child *)room->first;
-        family_signal(child_pid(c), SIGKILL);
+        family_end(child_pid(c), BUSY_MS);
         c->events = (struct exec_events){0};
         c->reported = true;
         room_leave(room, &c->member);
         child_dispose(c);
     }
-    room_sweep(room, false); /* kills orphans */
     room_close(room);
 }

@@ -93,23 +93,79 @@ bool family_read_stat(pid_t pid, struct family_stat *st) {
     return family_parse_stat(text, st);
 }
 
-/* Found first and signalled last: a parent that lives while its children die would act upon it. */
-void family_signal(pid_t pid, int sig) {
+/* Whether it cannot fork any more. It may be told more than once: the kernel wakes stopped groups
+ * whose last relative outside has gone. */
+static bool stop_one(struct kin *k) {
+    struct family_stat st;
+    if (!family_read_stat(k->pid, &st) || (k->start && st.start != k->start)) {
+        k->pid = 0;
+        return true;
+    }
+    k->start = st.start;
+    if (strchr("TtX", st.state)) {
+        return true;
+    }
+    kill(k->pid, SIGSTOP);
+    return st.state == 'Z';
+}
+
+static bool is_listed(const struct kin *all, int n, pid_t pid) {
+    for (int i = 0; i < n; i++) {
+        if (all[i].pid == pid) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int add_children(pid_t pid, struct kin *all, int n) {
+    pid_t children[FAMILY_MAX];
+    int found = pid > 1 ? family_children(pid, children, FAMILY_MAX) : 0, before = n;
+    for (int i = 0; i < found && n < KIN_MAX; i++) {
+        if (!is_listed(all, before, children[i])) {
+            all[n++] = (struct kin){.pid = children[i]};
+        }
+    }
+    return n;
+}
+
+int family_stop(struct kin *all, int n, unsigned ms) {
+    uint64_t until = clock_mono_ns() + ms * UINT64_C(1000000);
+    for (bool still = false; !still && clock_mono_ns() < until;) {
+        still = true;
+        for (int i = 0; i < n && clock_mono_ns() < until; i++) {
+            still = (all[i].pid == 0 || stop_one(&all[i])) && still;
+            n = add_children(all[i].pid, all, n);
+        }
+        if (!still) {
+            nanosleep(&(struct timespec){0, 500000}, NULL);
+        }
+    }
+    return n;
+}
+
+void family_kill(const struct kin *all, int n) {
+    struct family_stat st;
+    for (int i = 0; i < n; i++) {
+        if (all[i].pid > 1 && family_read_stat(all[i].pid, &st) &&
+            (all[i].start == 0 || all[i].start == st.start)) {
+            kill(all[i].pid, SIGKILL);
+        }
+    }
+}
+
+void family_end(pid_t pid, unsigned ms) {
     if (pid <= 1) { /* kill(-1) means everybody */
         return;
     }
-    pid_t *all = malloc(FAMILY_MAX * sizeof *all);
-    int n = all ? family_children(pid, all, FAMILY_MAX) : 0;
-    uint64_t until = clock_mono_ns() + FAMILY_MS * 1000000ULL;
-    for (int i = 0; i < n && clock_mono_ns() < until; i++) {
-        n += family_children(all[i], all + n, FAMILY_MAX - n);
+    struct kin *all = calloc(KIN_MAX, sizeof *all);
+    if (all) {
+        all[0].pid = pid;
+        family_kill(all, family_stop(all, 1, ms));
+        free(all);
     }
-    kill(pid, sig);
-    kill(-pid, sig);
-    for (int i = 0; i < n; i++) {
-        kill(all[i], sig);
-    }
-    free(all);
+    kill(pid, SIGKILL);
+    kill(-pid, SIGKILL);
 }
 
 uint64_t family_ticks(void) {

@@ -7,9 +7,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Of one walk, which is over too when it took so long: a fork bomb must not keep us busy for ever.
- */
-enum { FAMILY_MAX = 1024, FAMILY_MS = 5 };
+enum { FAMILY_MAX = 1024, KIN_MAX = 4096 };
+
+struct kin {
+    pid_t pid;      /* 0: gone meanwhile */
+    uint64_t start; /* as family_stat.start; 0: not looked at yet */
+};
 
 struct family_stat {
     char state; /* 'Z': only waits to be reaped */
@@ -31,9 +34,18 @@ bool family_read_stat(pid_t pid, struct family_stat *st);
 /* The same for text that was read already: a program's name may hold blanks and parentheses. */
 bool family_parse_stat(const char *text, struct family_stat *st);
 
-/* Sends `sig` to `pid`, to the group that it leads, and to all that descend from it. Who is missed
- * in a large family becomes an orphan. */
-void family_signal(pid_t pid, int sig);
+/* SIGSTOPs the first `n` of all[KIN_MAX] and whoever descends from them, who are added, until a
+ * walk met nobody who could still fork, or `ms` are over. Blocks so long; returns the new n.
+ *
+ * A family that breeds must stand still before it is killed: under a limit of processes each one
+ * killed is a place for a new one, each one stopped is a place taken. */
+int family_stop(struct kin *all, int n, unsigned ms);
+
+/* SIGKILLs those who are still who they were. */
+void family_kill(const struct kin *all, int n);
+
+/* Both, for `pid`, whoever descends from it and the group that it leads. Blocks up to about `ms`. */
+void family_end(pid_t pid, unsigned ms);
 
 /* Now, as family_stat.start counts it. */
 uint64_t family_ticks(void);

@@ -1,16 +1,12 @@
 #include "exec/room.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "exec/family.h"
 #include "exec/pen.h"
-#include "util/clock.h"
 
-enum { FIRST_PAUSE_MS = 20, LONGEST_PAUSE_MS = 2000, STRAYS_MAX = 512, BUSY_MS = 5 };
+enum { FIRST_PAUSE_MS = 20, LONGEST_PAUSE_MS = 2000, STRAYS_MAX = 1024 };
 
 /* The kernel may leave out some of many children that come and go, even all: it is over when so
  * many sweeps in a row saw none. */
@@ -21,6 +17,7 @@ static void sweep_again(uv_timer_t *timer);
 static void leave(void *ctx) {
     struct exec_room *room = ctx;
     if (atomic_fetch_sub(&room->users, 1) == 1) {
+        cull_reset(&room->cull);
         free(room);
     }
 }
@@ -43,18 +40,6 @@ struct exec_room *room_open(uv_loop_t *loop) {
     uv_unref((uv_handle_t *)&room->sweep_timer);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     return room;
-}
-
-static void timer_closed(uv_handle_t *timer) {
-    leave(timer->data);
-}
-
-void room_close(struct exec_room *room) {
-    free(room->scratch);
-    room->scratch = NULL;
-    pen_close_all(room);
-    starter_close(room->starter);
-    uv_close((uv_handle_t *)&room->sweep_timer, timer_closed);
 }
 
 char *room_scratch(struct exec_room *room) {
@@ -91,68 +76,95 @@ static bool is_member(const struct exec_room *room, pid_t pid) {
     return false;
 }
 
-static bool may_have_living_origin(const struct exec_room *room, const struct family_stat *st) {
+/* Who started before every child that is running and will end has lost his origin. */
+static uint64_t oldest_origin(const struct exec_room *room) {
+    uint64_t oldest = UINT64_MAX;
     for (const struct room_member *m = room->first; m; m = m->next) {
-        if (!m->forever && m->started <= st->start) {
-            return true;
+        if (!m->forever && m->started < oldest) {
+            oldest = m->started;
         }
     }
-    return false;
+    return oldest;
 }
 
-/* true: it is an orphan and still there. */
-static bool settle_orphan(const struct exec_room *room, pid_t pid) {
-    struct family_stat st;
-    if (is_member(room, pid) || !family_read_stat(pid, &st) || st.session == getsid(0)) {
-        return false;
-    }
-    if (st.state == 'Z') {
-        return waitpid(pid, NULL, WNOHANG) != pid;
-    }
-    if (getpid() != 1 && !may_have_living_origin(room, &st)) {
-        family_signal(pid, SIGKILL);
-    }
-    return true;
-}
-
-/* How many are left. Stops when it took too long: a fork bomb leaves hundreds. */
-static int sweep_some(const struct exec_room *room, bool *complete) {
-    pid_t children[STRAYS_MAX];
-    int n = family_adopted(children, STRAYS_MAX), left = 0;
-    uint64_t began = clock_mono_ns();
-    *complete = true;
+/* Children of ours that nobody else waits for. */
+static struct cull_order find_strays(const struct exec_room *room, pid_t pids[STRAYS_MAX]) {
+    int n = family_adopted(pids, STRAYS_MAX), strays = 0;
     for (int i = 0; i < n; i++) {
-        if (clock_mono_ns() - began > BUSY_MS * 1000000ULL) {
-            *complete = false;
-            return left + n - i;
+        if (!is_member(room, pids[i])) {
+            pids[strays++] = pids[i];
         }
-        left += settle_orphan(room, children[i]);
     }
-    return left;
+    return (struct cull_order){.pids = pids, .n = strays, .spare_from = oldest_origin(room)};
 }
 
-static void sweep(struct exec_room *room, bool again, bool expected) {
-    bool complete = true;
-    int left = sweep_some(room, &complete);
-    if (left == 0 && !expected && !again) {
-        return; /* the timer goes on, if it does */
-    }
-    room->calm = left > 0 || expected ? 0 : room->calm + 1;
-    if (room->calm == CALM_SWEEPS) {
-        room->sweeps = 0;
-        return;
-    }
-    room->sweeps = expected ? 0 : room->sweeps;
+static void pause_sweeps(struct exec_room *room) {
     unsigned shift = room->sweeps < 7 ? room->sweeps++ : 7;
     uint64_t pause = (uint64_t)FIRST_PAUSE_MS << shift;
     pause = pause < LONGEST_PAUSE_MS ? pause : LONGEST_PAUSE_MS;
-    uv_timer_start(&room->sweep_timer, sweep_again, complete ? pause : BUSY_MS, 0);
+    uv_timer_start(&room->sweep_timer, sweep_again, pause, 0);
+}
+
+/* A round without a pause follows one that stopped or killed somebody. */
+static void swept(void *ctx, const struct cull_result *result) {
+    struct exec_room *room = ctx;
+    room->culling = false;
+    room->calm = result->left > 0 ? 0 : room->calm + 1;
+    if (result->news) {
+        room->sweeps = 0;
+        uv_timer_start(&room->sweep_timer, sweep_again, 0, 0);
+    } else if (room->calm < CALM_SWEEPS) {
+        pause_sweeps(room);
+    } else {
+        room->sweeps = 0;
+        cull_reset(&room->cull);
+    }
+}
+
+static void sweep(struct exec_room *room, const struct cull_order *strays) {
+    room->culling = true;
+    if (strays->n == 0) {
+        swept(room, &(struct cull_result){0});
+    } else if (!cull_round(&room->cull, room->starter, strays, swept, room)) {
+        swept(room, &(struct cull_result){.left = strays->n});
+    }
 }
 
 static void sweep_again(uv_timer_t *timer) {
-    sweep(timer->data, true, false);
+    struct exec_room *room = timer->data;
+    pid_t pids[STRAYS_MAX];
+    struct cull_order strays = find_strays(room, pids);
+    if (!room->culling) {
+        sweep(room, &strays);
+    }
 }
 
 void room_sweep(struct exec_room *room, bool expected) {
-    sweep(room, false, expected);
+    pid_t pids[STRAYS_MAX];
+    if (expected) {
+        room->calm = room->sweeps = 0;
+        pause_sweeps(room);
+    }
+    if (room->culling) {
+        return; /* it goes on by itself */
+    }
+    struct cull_order strays = find_strays(room, pids);
+    if (strays.n > 0) {
+        sweep(room, &strays);
+    }
+}
+
+static void timer_closed(uv_handle_t *timer) {
+    leave(timer->data);
+}
+
+void room_close(struct exec_room *room) {
+    pid_t pids[STRAYS_MAX];
+    struct cull_order strays = find_strays(room, pids);
+    cull_now(&strays);
+    free(room->scratch);
+    room->scratch = NULL;
+    pen_close_all(room);
+    starter_close(room->starter);
+    uv_close((uv_handle_t *)&room->sweep_timer, timer_closed);
 }

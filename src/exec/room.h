@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "exec/cgroup.h"
+#include "exec/cull.h"
 #include "exec/starter.h"
 
 struct pen;
@@ -26,6 +27,8 @@ struct exec_room {
     uv_timer_t sweep_timer;
     unsigned sweeps; /* in a row, for the pause between them */
     unsigned calm;   /* the last of them that saw nobody */
+    struct cull cull;
+    bool culling; /* a round of it is on its way */
     struct room_member *first;
     struct starter *starter;
     struct cgroup_tree cgroups;
@@ -39,6 +42,8 @@ enum { ROOM_SCRATCH = 64 * 1024 };
 
 /* Allocated here, owned by the caller until room_close(). Makes the process a subreaper. */
 struct exec_room *room_open(uv_loop_t *loop);
+
+/* Kills the orphans: blocks up to 100 ms when there are any. */
 void room_close(struct exec_room *room);
 
 void room_join(struct exec_room *room, struct room_member *member);

@@ -79,8 +79,8 @@ local function run(name, options)
     most = math.max(most, #marked(mark))
     return result
   end, 30000)
-  wait.until_true(function() return #marked(mark) == 0 end, 30000)
-  wait.until_true(function() return children() == "" and count("/proc/self/fd") <= before end, 30000)
+  wait.until_true(function() return #marked(mark) == 0 end)
+  wait.until_true(function() return children() == "" and count("/proc/self/fd") <= before end)
   os.execute(("rm -rf '%s'"):format(tree))
   result.most = most
   return result
@@ -105,6 +105,10 @@ local cases = {
   end },
   { "fork_bomb", "a fork bomb", { deadline_ms = 1500 }, function(r)
     assert.is_true(r.timed_out or r.code ~= 0) -- or it trips over the limit itself
+    assert.is_true(r.most > 5)
+  end },
+  { "walking_bomb", "a fork bomb whose parts don't stay", { deadline_ms = 1500 }, function(r)
+    is_killed(r)
     assert.is_true(r.most > 5)
   end },
   { "partial_line", "half a line", {}, function(r) assert.equal('[{"name":"half","val', r.stdout) end },

@@ -1,0 +1,177 @@
+#include "exec/cull.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "util/clock.h"
+
+enum {
+    ROUND_MS = 100,  /* somebody in an uninterruptible sleep never stands still */
+    BUSY_MS = 5,     /* of the loop */
+    ROUNDS_MAX = 10, /* then those are killed who are known */
+};
+
+struct cull_job {
+    struct job job;
+    struct cull *cull;
+    uint64_t spare_from;
+    unsigned ms;
+    struct cull_result result;
+    void (*done)(void *ctx, const struct cull_result *result);
+    void *ctx;
+    int n;
+    struct kin kin[KIN_MAX]; /* first whom to look at, then the doomed, then their families too */
+};
+
+static bool is_orphan(pid_t pid, struct family_stat *st) {
+    return family_read_stat(pid, st) && st->session != getsid(0);
+}
+
+/* Whether it is to end. */
+static bool is_doomed(struct cull_job *j, pid_t pid, struct kin *k) {
+    struct family_stat st;
+    if (!is_orphan(pid, &st)) {
+        return false;
+    }
+    j->result.left++;
+    *k = (struct kin){.pid = pid, .start = st.start};
+    return st.state != 'Z' && getpid() != 1 && st.start < j->spare_from;
+}
+
+static void reap(struct cull_job *j, pid_t pid) {
+    struct family_stat st;
+    if (is_orphan(pid, &st) && st.state == 'Z') {
+        j->result.left -= waitpid(pid, NULL, WNOHANG) == pid;
+    }
+}
+
+/* Stops the doomed at first sight. Without any, the dead go; until then they keep their places. */
+static void settle(struct cull_job *j) {
+    uint64_t until = clock_mono_ns() + j->ms * UINT64_C(1000000);
+    int doomed = 0, i = 0;
+    for (; i < j->n && clock_mono_ns() < until; i++) {
+        struct kin k;
+        if (is_doomed(j, j->kin[i].pid, &k)) {
+            kill(k.pid, SIGSTOP);
+            j->kin[doomed++] = k;
+        }
+    }
+    j->result.left += j->n - i;
+    for (int dead = 0; doomed == 0 && dead < i; dead++) {
+        reap(j, j->kin[dead].pid);
+    }
+    j->n = doomed;
+}
+
+static bool knows(const struct cull *c, const struct kin *k) {
+    for (int i = 0; i < c->n; i++) {
+        if (c->kin[i].pid == k->pid) {
+            return c->kin[i].start == k->start;
+        }
+    }
+    return false;
+}
+
+static bool knows_all(const struct cull *c, const struct kin *doomed, int n) {
+    for (int i = 0; i < n; i++) {
+        if (!knows(c, &doomed[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void kill_known(struct cull *c) {
+    family_kill(c->kin, c->n);
+    c->killed = true;
+    c->rounds = 0;
+}
+
+static void keep(struct cull *c, const struct cull_job *j) {
+    free(c->kin);
+    c->n = 0;
+    c->killed = false;
+    c->kin = malloc((size_t)j->n * sizeof *c->kin);
+    if (c->kin) {
+        memcpy(c->kin, j->kin, (size_t)j->n * sizeof *c->kin);
+        c->n = j->n;
+    }
+}
+
+static void work(struct job *job) {
+    struct cull_job *j = (struct cull_job *)job;
+    struct cull *c = j->cull;
+    settle(j);
+    if (j->n == 0 && (c->n == 0 || c->killed)) {
+        return;
+    }
+    bool known = knows_all(c, j->kin, j->n);
+    j->result.news = !known || !c->killed;
+    if (!c->killed && (known || c->rounds == ROUNDS_MAX)) {
+        kill_known(c);
+    }
+    if (!known) {
+        j->n = family_stop(j->kin, j->n, j->ms);
+        keep(c, j);
+        c->rounds++;
+    }
+}
+
+static void done(struct job *job) {
+    struct cull_job *j = (struct cull_job *)job;
+    j->done(j->ctx, &j->result);
+    free(j);
+}
+
+static void drop(struct job *job) {
+    free(job);
+}
+
+static struct cull_job *new_job(const struct cull_order *order) {
+    struct cull_job *j = calloc(1, sizeof *j);
+    if (j) {
+        j->job = (struct job){.work = work, .done = done, .drop = drop};
+        j->spare_from = order->spare_from;
+        j->ms = ROUND_MS;
+        j->n = order->n < KIN_MAX ? order->n : KIN_MAX;
+        for (int i = 0; i < j->n; i++) {
+            j->kin[i].pid = order->pids[i];
+        }
+    }
+    return j;
+}
+
+bool cull_round(struct cull *c, struct starter *starter, const struct cull_order *order,
+                void (*on_done)(void *ctx, const struct cull_result *result), void *ctx) {
+    struct cull_job *j = new_job(order);
+    if (!j) {
+        return false;
+    }
+    j->cull = c;
+    j->done = on_done;
+    j->ctx = ctx;
+    if (starter_submit(starter, &j->job) != 0) { /* all threads hang: then here */
+        j->ms = BUSY_MS;
+        work(&j->job);
+        done(&j->job);
+    }
+    return true;
+}
+
+void cull_now(const struct cull_order *order) {
+    struct cull_job *j = order->n > 0 ? new_job(order) : NULL;
+    if (j) {
+        settle(j);
+        j->n = j->n > 0 ? family_stop(j->kin, j->n, j->ms) : 0;
+        family_kill(j->kin, j->n);
+        free(j);
+    }
+}
+
+void cull_reset(struct cull *c) {
+    free(c->kin);
+    *c = (struct cull){.kin = NULL};
+}
