@@ -217,21 +217,45 @@ describe("host.exec", function()
     wait.until_true(function() return children() == "" end)
   end)
 
-  it("kills group and descendants at once even while others run, but spares what may be theirs", function()
+  -- Starts a daemon that has left its group when this prints its number.
+  local DAEMON = "setsid sleep 73 >/dev/null 2>&1 & echo $!; "
+    .. "while read _ _ _ _ g _ < /proc/$!/stat && [ $g != $! ]; do :; done; "
+
+  it("kills group, descendants and daemons of a run while older ones go on", function()
     local result
-    local other = exec.run({ argv = { "/bin/sleep", "70" } }, function(r) result = r end)
+    local older = exec.run({ argv = { "/bin/sleep", "70" } }, function(r) result = r end)
     local r = sh("sleep 71 & echo $!", { grace_ms = 50 })
     wait.until_true(function() return not running(tonumber(r.stdout)) end, 2000)
     r = sh("trap '' TERM; setsid sleep 72 & echo $!; wait", { deadline_ms = 100, grace_ms = 50 })
     assert.equal(9, r.signal)
     wait.until_true(function() return not running(tonumber(r.stdout)) end, 2000)
-    r = sh("setsid sleep 73 >/dev/null 2>&1 & echo $!; " -- and until it has left our group:
-      .. "while read _ _ _ _ g _ < /proc/$!/stat && [ $g != $! ]; do :; done")
-    local orphan = tonumber(r.stdout)
-    sh("exit 0")
-    assert.is_true(running(orphan)) -- it might be the first one's
-    other:kill("KILL")
-    wait.until_true(function() return result and not running(orphan) end)
+    r = sh(DAEMON)
+    wait.until_true(function() return not running(tonumber(r.stdout)) end, 2000)
+    r = sh("env -i setsid sh -c 'setsid sleep 74 & echo $!'") -- one that kept nothing of its parents
+    wait.until_true(function() return not running(tonumber(r.stdout)) end, 2000)
+    assert.is_nil(result)
+    older:kill("KILL")
+    wait.until_true(function() return result end)
+  end)
+
+  it("spares the orphans of a run as long as that goes on, and reaps the dead ones", function()
+    local text, result = "", nil
+    local path = os.tmpname()
+    local whole = ("(%s) >%s; (setsid sleep 0.01 >/dev/null 2>&1 &); sleep 75"):format(DAEMON, path)
+    local child = exec.run({ argv = { "/bin/sh", "-c", whole } }, function(r) result = r end)
+    wait.until_true(function()
+      local file = assert(io.open(path))
+      text = file:read("*a")
+      file:close()
+      return tonumber(text) ~= nil
+    end)
+    os.remove(path)
+    local daemon = tonumber(text)
+    sh("exit 0") -- begins to sweep, which goes on
+    wait.until_true(function() return #children():gsub("%d+", "") == 2 end) -- the run and the daemon
+    assert.is_true(running(daemon))
+    child:kill("KILL")
+    wait.until_true(function() return result and not running(daemon) end)
   end)
 
   it("spares processes of our own that it did not start", function()

@@ -148,6 +148,7 @@ void exec_kill(struct exec_child *c, bool at_once) {
         cancel(c, at_once ? SIGKILL : SIGTERM);
     } else if (at_once) {
         c->stage = KILLED;
+        c->member.killed = true;
         kill_whole(c);
         child_next_step(c, c->grace_ms > KILL_WAIT_MS ? c->grace_ms : KILL_WAIT_MS);
     } else {
@@ -202,7 +203,6 @@ static void report_stuck(struct exec_child *c) {
     c->result.stuck = true;
     c->result.timed_out = true;
     c->result.code = -1;
-    c->member.forever = true;
     close_pipes(c);
     uv_timer_stop(&c->timer);
     uv_timer_stop(&c->look);
@@ -211,6 +211,7 @@ static void report_stuck(struct exec_child *c) {
     } else {
         unref_exit_watch(c);
     }
+    room_sweep(c->room, true);
     report(c);
 }
 

@@ -17,17 +17,28 @@ enum {
 struct cull_job {
     struct job job;
     struct cull *cull;
-    uint64_t spare_from;
     unsigned ms;
     struct cull_result result;
     void (*done)(void *ctx, const struct cull_result *result);
     void *ctx;
+    struct cull_order order;
+    pid_t strays[STRAYS_MAX];
     int n;
-    struct kin kin[KIN_MAX]; /* first whom to look at, then the doomed, then their families too */
+    struct kin kin[KIN_MAX]; /* the doomed, then their families too */
+    struct origin origins[];
 };
 
 static bool is_orphan(pid_t pid, struct family_stat *st) {
     return family_read_stat(pid, st) && st->session != getsid(0);
+}
+
+static const struct origin *find_origin(const struct cull_order *order, uint32_t run) {
+    for (int i = 0; i < order->norigins && run; i++) {
+        if (order->origins[i].run == run) {
+            return &order->origins[i];
+        }
+    }
+    return NULL;
 }
 
 /* Whether it is to end. */
@@ -38,12 +49,18 @@ static bool is_doomed(struct cull_job *j, pid_t pid, struct kin *k) {
     }
     j->result.left++;
     *k = (struct kin){.pid = pid, .start = st.start};
-    return st.state != 'Z' && getpid() != 1 && st.start < j->spare_from;
+    if (st.state == 'Z' || getpid() == 1) {
+        return false;
+    }
+    uint32_t run = mark_run_of(&j->order.marks, pid);
+    return run ? !find_origin(&j->order, run) : st.start < j->order.spare_from;
 }
 
+/* Not who may be a run's own process: that one is waited for. */
 static void reap(struct cull_job *j, pid_t pid) {
     struct family_stat st;
-    if (is_orphan(pid, &st) && st.state == 'Z') {
+    const struct origin *origin = find_origin(&j->order, mark_run_of(&j->order.marks, pid));
+    if (is_orphan(pid, &st) && st.state == 'Z' && (!origin || origin->told)) {
         j->result.left -= waitpid(pid, NULL, WNOHANG) == pid;
     }
 }
@@ -51,19 +68,16 @@ static void reap(struct cull_job *j, pid_t pid) {
 /* Stops the doomed at first sight. Without any, the dead go; until then they keep their places. */
 static void settle(struct cull_job *j) {
     uint64_t until = clock_mono_ns() + j->ms * UINT64_C(1000000);
-    int doomed = 0, i = 0;
-    for (; i < j->n && clock_mono_ns() < until; i++) {
-        struct kin k;
-        if (is_doomed(j, j->kin[i].pid, &k)) {
-            kill(k.pid, SIGSTOP);
-            j->kin[doomed++] = k;
+    int i = 0;
+    for (; i < j->order.nstrays && clock_mono_ns() < until; i++) {
+        if (is_doomed(j, j->strays[i], &j->kin[j->n])) {
+            kill(j->kin[j->n++].pid, SIGSTOP);
         }
     }
-    j->result.left += j->n - i;
-    for (int dead = 0; doomed == 0 && dead < i; dead++) {
-        reap(j, j->kin[dead].pid);
+    j->result.left += j->order.nstrays - i;
+    for (int dead = 0; j->n == 0 && dead < i; dead++) {
+        reap(j, j->strays[dead]);
     }
-    j->n = doomed;
 }
 
 static bool knows(const struct cull *c, const struct kin *k) {
@@ -131,15 +145,15 @@ static void drop(struct job *job) {
 }
 
 static struct cull_job *new_job(const struct cull_order *order) {
-    struct cull_job *j = calloc(1, sizeof *j);
+    size_t strays = (size_t)order->nstrays * sizeof *order->strays;
+    size_t origins = (size_t)order->norigins * sizeof *order->origins;
+    struct cull_job *j = calloc(1, sizeof *j + origins);
     if (j) {
         j->job = (struct job){.work = work, .done = done, .drop = drop};
-        j->spare_from = order->spare_from;
         j->ms = ROUND_MS;
-        j->n = order->n < KIN_MAX ? order->n : KIN_MAX;
-        for (int i = 0; i < j->n; i++) {
-            j->kin[i].pid = order->pids[i];
-        }
+        j->order = *order;
+        j->order.strays = memcpy(j->strays, order->strays, strays);
+        j->order.origins = memcpy(j->origins, order->origins, origins);
     }
     return j;
 }
@@ -162,7 +176,7 @@ bool cull_round(struct cull *c, struct starter *starter, const struct cull_order
 }
 
 void cull_now(const struct cull_order *order) {
-    struct cull_job *j = order->n > 0 ? new_job(order) : NULL;
+    struct cull_job *j = order->nstrays > 0 ? new_job(order) : NULL;
     if (j) {
         settle(j);
         j->n = j->n > 0 ? family_stop(j->kin, j->n, j->ms) : 0;

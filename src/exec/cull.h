@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "exec/family.h"
+#include "exec/mark.h"
 #include "exec/starter.h"
 
 /* Between rounds; while one is on its way it belongs to that. Zeroed at first. */
@@ -21,11 +22,22 @@ struct cull {
     bool killed; /* KILL was sent to all of kin */
 };
 
-struct cull_order {
-    const pid_t *pids; /* children that nobody else waits for; copied */
-    int n;
-    uint64_t spare_from; /* family_stat.start of who may still have a living origin, or later */
+/* A run that goes on. */
+struct origin {
+    uint32_t run;
+    bool told; /* its own process is known, so is no stray */
 };
+
+/* All copied. */
+struct cull_order {
+    const pid_t *strays; /* children of ours that nobody else waits for */
+    const struct origin *origins;
+    int nstrays, norigins;
+    struct marks marks;
+    uint64_t spare_from; /* without a mark: family_stat.start of who may have a living origin */
+};
+
+enum { STRAYS_MAX = 1024 };
 
 struct cull_result {
     int left;  /* who were there and not reaped */

@@ -44,7 +44,8 @@ int family_stop(struct kin *all, int n, unsigned ms);
 /* SIGKILLs those who are still who they were. */
 void family_kill(const struct kin *all, int n);
 
-/* Both, for `pid`, whoever descends from it and the group that it leads. Blocks up to about `ms`. */
+/* Both, for `pid`, whoever descends from it and the group that it leads. Blocks up to about `ms`.
+ */
 void family_end(pid_t pid, unsigned ms);
 
 /* Now, as family_stat.start counts it. */

@@ -2,11 +2,12 @@
 
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include "exec/family.h"
 #include "exec/pen.h"
 
-enum { FIRST_PAUSE_MS = 20, LONGEST_PAUSE_MS = 2000, STRAYS_MAX = 1024 };
+enum { FIRST_PAUSE_MS = 20, LONGEST_PAUSE_MS = 2000 };
 
 /* The kernel may leave out some of many children that come and go, even all: it is over when so
  * many sweeps in a row saw none. */
@@ -34,6 +35,9 @@ struct exec_room *room_open(uv_loop_t *loop) {
         free(room);
         return NULL;
     }
+    struct rlimit own = {RLIM_INFINITY, RLIM_INFINITY};
+    getrlimit(RLIMIT_RTTIME, &own);
+    marks_init(&room->marks, own.rlim_max);
     cgroup_tree_init(&room->cgroups);
     uv_timer_init(loop, &room->sweep_timer);
     room->sweep_timer.data = room;
@@ -80,22 +84,41 @@ static bool is_member(const struct exec_room *room, pid_t pid) {
 static uint64_t oldest_origin(const struct exec_room *room) {
     uint64_t oldest = UINT64_MAX;
     for (const struct room_member *m = room->first; m; m = m->next) {
-        if (!m->forever && m->started < oldest) {
+        if (!m->forever && !m->killed && m->started < oldest) {
             oldest = m->started;
         }
     }
     return oldest;
 }
 
-/* Children of ours that nobody else waits for. */
-static struct cull_order find_strays(const struct exec_room *room, pid_t pids[STRAYS_MAX]) {
-    int n = family_adopted(pids, STRAYS_MAX), strays = 0;
+static int find_strays(const struct exec_room *room, pid_t strays[STRAYS_MAX]) {
+    int n = family_adopted(strays, STRAYS_MAX), found = 0;
     for (int i = 0; i < n; i++) {
-        if (!is_member(room, pids[i])) {
-            pids[strays++] = pids[i];
+        if (!is_member(room, strays[i])) {
+            strays[found++] = strays[i];
         }
     }
-    return (struct cull_order){.pids = pids, .n = strays, .spare_from = oldest_origin(room)};
+    return found;
+}
+
+static size_t count_members(const struct exec_room *room) {
+    size_t n = 0;
+    for (const struct room_member *m = room->first; m; m = m->next) {
+        n++;
+    }
+    return n;
+}
+
+/* To be freed; NULL: no memory. Who was killed spares nobody. */
+static struct origin *list_origins(const struct exec_room *room, int *n) {
+    struct origin *origins = calloc(count_members(room) + 1, sizeof *origins);
+    *n = 0;
+    for (const struct room_member *m = room->first; origins && m; m = m->next) {
+        if (m->run && !(m->killed && m->pid)) {
+            origins[(*n)++] = (struct origin){.run = m->run, .told = m->pid > 0};
+        }
+    }
+    return origins;
 }
 
 static void pause_sweeps(struct exec_room *room) {
@@ -121,36 +144,44 @@ static void swept(void *ctx, const struct cull_result *result) {
     }
 }
 
-static void sweep(struct exec_room *room, const struct cull_order *strays) {
+static bool cull_strays(struct exec_room *room, const pid_t *strays, int n) {
+    struct cull_order order = {
+        .strays = strays,
+        .nstrays = n,
+        .marks = room->marks,
+        .spare_from = oldest_origin(room),
+    };
+    struct origin *origins = list_origins(room, &order.norigins);
+    order.origins = origins;
+    bool ok = origins && cull_round(&room->cull, room->starter, &order, swept, room);
+    free(origins);
+    return ok;
+}
+
+static void sweep(struct exec_room *room, const pid_t *strays, int n) {
     room->culling = true;
-    if (strays->n == 0) {
-        swept(room, &(struct cull_result){0});
-    } else if (!cull_round(&room->cull, room->starter, strays, swept, room)) {
-        swept(room, &(struct cull_result){.left = strays->n});
+    if (n == 0 || !cull_strays(room, strays, n)) {
+        swept(room, &(struct cull_result){.left = n});
     }
 }
 
 static void sweep_again(uv_timer_t *timer) {
     struct exec_room *room = timer->data;
-    pid_t pids[STRAYS_MAX];
-    struct cull_order strays = find_strays(room, pids);
+    pid_t strays[STRAYS_MAX];
     if (!room->culling) {
-        sweep(room, &strays);
+        sweep(room, strays, find_strays(room, strays));
     }
 }
 
 void room_sweep(struct exec_room *room, bool expected) {
-    pid_t pids[STRAYS_MAX];
+    pid_t strays[STRAYS_MAX];
     if (expected) {
         room->calm = room->sweeps = 0;
         pause_sweeps(room);
     }
-    if (room->culling) {
-        return; /* it goes on by itself */
-    }
-    struct cull_order strays = find_strays(room, pids);
-    if (strays.n > 0) {
-        sweep(room, &strays);
+    int n = room->culling ? 0 : find_strays(room, strays); /* else it goes on by itself */
+    if (n > 0) {
+        sweep(room, strays, n);
     }
 }
 
@@ -159,9 +190,14 @@ static void timer_closed(uv_handle_t *timer) {
 }
 
 void room_close(struct exec_room *room) {
-    pid_t pids[STRAYS_MAX];
-    struct cull_order strays = find_strays(room, pids);
-    cull_now(&strays);
+    pid_t strays[STRAYS_MAX];
+    struct origin none;
+    cull_now(&(struct cull_order){
+        .strays = strays,
+        .nstrays = find_strays(room, strays),
+        .origins = &none,
+        .spare_from = UINT64_MAX,
+    });
     free(room->scratch);
     room->scratch = NULL;
     pen_close_all(room);

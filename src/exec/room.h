@@ -10,14 +10,17 @@
 
 #include "exec/cgroup.h"
 #include "exec/cull.h"
+#include "exec/mark.h"
 #include "exec/starter.h"
 
 struct pen;
 
 struct room_member {
-    pid_t pid;        /* 0: not started yet */
+    pid_t pid;        /* 0: not started yet, or nobody was told */
+    uint32_t run;     /* its mark; 0: none */
     uint64_t started; /* family_ticks() before its start */
-    bool forever;     /* runs without a deadline: no orphan waits for its end */
+    bool forever;     /* runs without a deadline: no orphan without a mark waits for its end */
+    bool killed;      /* no orphan does */
     struct room_member *next;
 };
 
@@ -27,6 +30,7 @@ struct exec_room {
     uv_timer_t sweep_timer;
     unsigned sweeps; /* in a row, for the pause between them */
     unsigned calm;   /* the last of them that saw nobody */
+    struct marks marks;
     struct cull cull;
     bool culling; /* a round of it is on its way */
     struct room_member *first;
@@ -52,13 +56,12 @@ void room_leave(struct exec_room *room, struct room_member *member);
 /* NULL: no memory. */
 char *room_scratch(struct exec_room *room);
 
-/* Reaps dead orphans and kills living ones whose origin is gone; comes back by itself, with growing
+/* Reaps dead orphans and ends living ones whose origin is gone; comes back by itself, with growing
  * pauses, while there are any.
  *
- * An orphan's origin is a child that was started before it. Which one cannot be told, so it is
- * spared while any such child runs: nobody's process is ever killed too early, and none outlives
- * them all. Processes of our own session are no orphans (a child leads a session of its own); as
- * process 1 we adopt strangers too, so there the living are left alone.
+ * An orphan's mark tells its origin. One without a mark is spared while any child runs that was
+ * started before it and has a deadline. Processes of our own session are no orphans (a child leads
+ * a session of its own); as process 1 we adopt strangers too, so there the living are left alone.
  *
  * expected: there are some, though they need not be ours yet, and the kernel's list of children
  * that come and go may be short. Then it isn't over at the first sight of nobody. */

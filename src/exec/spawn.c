@@ -98,6 +98,13 @@ IN_CHILD static int arrange_fds(const struct spawn_plan *plan) {
     return 0;
 }
 
+IN_CHILD static void set_mark(const struct spawn_plan *plan) {
+    struct rlimit mark = {plan->mark, plan->mark};
+    if (plan->mark) {
+        setrlimit(RLIMIT_RTTIME, &mark);
+    }
+}
+
 IN_CHILD static int set_limits(const struct spawn_plan *plan) {
     for (size_t i = 0; i < plan->nlimits; i++) {
         struct rlimit limit = {plan->limits[i].value, plan->limits[i].value};
@@ -198,6 +205,7 @@ IN_CHILD static int child_main(void *arg) {
     struct child_start *start = arg;
     const struct spawn_plan *plan = start->plan;
     atomic_store(&start->out->pid, (pid_t)syscall(SYS_getpid));
+    set_mark(plan); /* a process of our session is none of ours yet, one of another has its mark */
     setsid();
     if (start->enter_cgroup) {
         enter_cgroup(start);

@@ -28,6 +28,7 @@ struct spawn_plan {
     gid_t gid;
     struct spawn_limit limits[SPAWN_LIMITS];
     size_t nlimits;
+    rlim_t mark;        /* mark_limit(), before all else that it does; 0: none */
     int fds[SPAWN_FDS]; /* what becomes 0…3; -1: closed. All others are closed in the child */
     int death_signal;   /* sent to the child when the calling thread ends */
     int cgroup;         /* descriptor of the cgroup's directory; -1: the parent's cgroup */

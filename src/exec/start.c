@@ -161,6 +161,7 @@ static struct start *new_start(struct exec_child *c, const struct exec_options *
         .step = "start",
     };
     s->plan.cgroup = -1;
+    s->plan.mark = c->member.run ? mark_limit(&c->room->marks, c->member.run) : 0;
     memset(s->plan.fds, -1, sizeof s->plan.fds);
     if (c->pen) {
         memcpy(s->cgroup, c->pen->name, sizeof s->cgroup);
@@ -178,6 +179,7 @@ static struct exec_child *new_child(struct exec_room *room, const struct exec_op
     c->pidfd = -1;
     c->grace_ms = o->grace_ms;
     c->began = clock_mono_ns();
+    c->member.run = marks_next(&room->marks);
     c->member.started = family_ticks();
     c->member.forever = o->deadline_ms == 0;
     for (int i = 0; i < 2; i++) {

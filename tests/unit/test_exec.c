@@ -165,6 +165,50 @@ static void our_own_start_lies_before_now(void **state) {
     assert_true(st.start + 100 * 3600 > family_ticks());
 }
 
+static pid_t start_breeding(void) {
+    pid_t pid = fork();
+    if (pid == 0) {
+        setsid();
+        execl("/bin/sh", "sh", "-c", "while :; do (setsid sleep 9 & wait) & sleep 0.002; done",
+              NULL);
+        _exit(127);
+    }
+    return pid;
+}
+
+static int count_moving(const struct kin *all, int n) {
+    int moving = 0;
+    struct family_stat st;
+    for (int i = 0; i < n; i++) {
+        moving += all[i].pid && family_read_stat(all[i].pid, &st) && !strchr("TZX", st.state);
+    }
+    return moving;
+}
+
+static void a_family_that_breeds_stands_still_and_is_killed_whole(void **state) {
+    (void)state;
+    static struct kin all[KIN_MAX];
+    all[0] = (struct kin){.pid = start_breeding()};
+    pid_t children[20];
+    for (int i = 0; i < 5000 && family_children(all[0].pid, children, 20) < 20; i++) {
+        usleep(1000);
+    }
+    int n = family_stop(all, 1, 5000), moving = count_moving(all, n);
+    int again = family_stop(all, n, 5000); /* nobody was born meanwhile */
+    family_kill(all, n);
+    assert_int_equal(waitpid(all[0].pid, NULL, 0), all[0].pid);
+    assert_true(n > 30); /* most have a sleep of their own by now */
+    assert_int_equal(moving, 0);
+    assert_int_equal(again, n);
+    for (int i = 1; i < n; i++) { /* killed; whoever adopted them reaps them */
+        struct family_stat st;
+        for (int ms = 0; ms < 5000 && family_read_stat(all[i].pid, &st) && st.state == 'T'; ms++) {
+            usleep(1000);
+        }
+        assert_false(family_read_stat(all[i].pid, &st) && st.state == 'T');
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_child_ends_with_its_status_and_output, open_loop,
@@ -176,6 +220,7 @@ int main(void) {
                                         open_loop, close_loop),
         cmocka_unit_test(a_name_with_parentheses_does_not_confuse_the_parser),
         cmocka_unit_test(our_own_start_lies_before_now),
+        cmocka_unit_test(a_family_that_breeds_stands_still_and_is_killed_whole),
     };
     return cmocka_run_group_tests_name("exec", tests, NULL, NULL);
 }
