@@ -1,6 +1,7 @@
 -- Several outputs of the real agent at once: a file, a real nsqd behind TLS, and a scripted InfluxDB.
 local certificates = require("certificates")
 local cjson = require("cjson")
+local gzip = require("gzip")
 local loop = require("loop")
 local nsqd = require("nsqd")
 local peers = require("peer")
@@ -20,7 +21,8 @@ describe("several outputs at once", function()
     while true do
       local head = c:read_until("\r\n\r\n")
       local body = c:read(tonumber(head:match("Content%-Length: (%d+)")))
-      if not head:find("Content-Encoding: gzip", 1, true) and not sick then
+      if head:find("Content-Encoding: gzip", 1, true) then body = gzip.unpack(body) end
+      if not sick then
         for line in body:gmatch("[^\n]+") do lines[#lines + 1] = line end
       end
       c:write(sick and "HTTP/1.1 500 Sick\r\nContent-Length: 0\r\n\r\n" or "HTTP/1.1 204 No Content\r\n\r\n")
@@ -56,8 +58,10 @@ describe("several outputs at once", function()
     program.ready(folder, agent)
   end
 
-  local function post(name)
-    return select(2, program.curl(folder, "/post?ns=" .. NS, ('[{"name":"%s","value":42}]'):format(name)))
+  local function post(...)
+    local metrics = {}
+    for i, name in ipairs({ ... }) do metrics[i] = { name = name, value = 42 } end
+    return select(2, program.curl(folder, "/post?ns=" .. NS, cjson.encode(metrics)))
   end
 
   local function line_of(name)
@@ -93,13 +97,16 @@ describe("several outputs at once", function()
     sick = true
     start(false)
     assert.equal(200, post("first"))
+    local many = {}
+    for i = 1, 50 do many[i] = "many_" .. i end -- more bytes than are sent without gzip
+    assert.equal(200, post(unpack(many)))
     program.wait("nsqd's", 20, function() return in_nsqd("first") end)
     program.wait("the file", 10, function() return in_file("first") end)
     local failing = outputs()[2]
     assert.is_false(failing.required)
     assert.equal("HTTP_500", failing.output.last_error.code)
     sick = false
-    program.wait("the line, kept until then", 40, function() return line_of("first") end)
+    program.wait("the lines, kept until then", 40, function() return line_of("first") and line_of("many_50") end)
   end)
 
   with_nsqd("a required one that fails has its messages on disk before they are acknowledged", function()

@@ -7,6 +7,7 @@
 --   server:close()
 
 local cjson = require("cjson")
+local gzip = require("gzip")
 local uv = require("luv")
 
 local M = {}
@@ -80,15 +81,7 @@ end
 
 --- The body of another behaviour's kind, compressed by gzip(1): body → a body that gunzips to it.
 function M.gzip(body)
-  local path = os.tmpname()
-  local file = assert(io.open(path, "wb"))
-  file:write(body)
-  file:close()
-  local pipe = assert(io.popen("gzip -nc " .. path))
-  local packed = pipe:read("*a")
-  pipe:close()
-  os.remove(path)
-  return M.body(packed, "Content-Encoding: gzip\r\n")
+  return M.body(gzip.pack(body), "Content-Encoding: gzip\r\n")
 end
 
 --- One byte each `ms` milliseconds.
