@@ -65,7 +65,13 @@ static void reap(struct cull_job *j, pid_t pid) {
     }
 }
 
-/* Stops the doomed at first sight. Without any, the dead go; until then they keep their places. */
+static void reap_all(struct cull_job *j) {
+    for (int i = 0; i < j->order.nstrays; i++) {
+        reap(j, j->strays[i]);
+    }
+}
+
+/* Stops the doomed at first sight. */
 static void settle(struct cull_job *j) {
     uint64_t until = clock_mono_ns() + j->ms * UINT64_C(1000000);
     int i = 0;
@@ -75,9 +81,6 @@ static void settle(struct cull_job *j) {
         }
     }
     j->result.left += j->order.nstrays - i;
-    for (int dead = 0; j->n == 0 && dead < i; dead++) {
-        reap(j, j->strays[dead]);
-    }
 }
 
 static bool knows(const struct cull *c, const struct kin *k) {
@@ -112,6 +115,8 @@ static void keep(struct cull *c, const struct cull_job *j) {
     if (c->kin) {
         memcpy(c->kin, j->kin, (size_t)j->n * sizeof *c->kin);
         c->n = j->n;
+    } else {
+        family_kill(j->kin, j->n);
     }
 }
 
@@ -119,12 +124,12 @@ static void work(struct job *job) {
     struct cull_job *j = (struct cull_job *)job;
     struct cull *c = j->cull;
     settle(j);
-    if (j->n == 0 && (c->n == 0 || c->killed)) {
-        return;
+    bool known = knows_all(c, j->kin, j->n), over = c->n == 0 || c->killed;
+    j->result.news = !known || !over;
+    if (!j->result.news) {
+        reap_all(j); /* until now the dead kept their places */
     }
-    bool known = knows_all(c, j->kin, j->n);
-    j->result.news = !known || !c->killed;
-    if (!c->killed && (known || c->rounds == ROUNDS_MAX)) {
+    if (!over && (known || c->rounds == ROUNDS_MAX)) {
         kill_known(c);
     }
     if (!known) {
@@ -181,6 +186,7 @@ void cull_now(const struct cull_order *order) {
         settle(j);
         j->n = j->n > 0 ? family_stop(j->kin, j->n, j->ms) : 0;
         family_kill(j->kin, j->n);
+        reap_all(j);
         free(j);
     }
 }

@@ -8,15 +8,20 @@ local M = {}
 
 local helper = (os.getenv("AGENT") or "build/agent"):gsub("[^/]*$", "") .. "tests/helpers/silent_fs"
 
---- Starts the file system at a new directory: { dir =, process = }. nil, why when that isn't possible here.
+local START = 'exec "$0" "$1" -f -o subtype=silent >"$2"'
+
+--- Starts the file system at a new directory: { dir =, process =, requests = a file with a line for each that it
+--- has taken }. nil, why when that isn't possible here.
 function M.mount()
   if not uv.fs_stat(helper) then return nil, "no libfuse3 to build " .. helper end
   if not uv.fs_stat("/dev/fuse") then return nil, "no /dev/fuse here" end
   local silent = { dir = assert(uv.fs_mkdtemp("/tmp/agent-silent-XXXXXX")) }
-  silent.process = assert(exec.run({ argv = { helper, silent.dir, "-f", "-o", "subtype=silent" },
+  silent.requests = silent.dir .. ".requests"
+  silent.process = assert(exec.run({ argv = { "/bin/sh", "-c", START, helper, silent.dir, silent.requests },
     deadline_ms = 0 }, function(result) silent.result = result end))
   wait.until_true(function() return silent.result or is_mounted(silent.dir) end)
   if silent.result then
+    os.remove(silent.requests)
     uv.fs_rmdir(silent.dir)
     return nil, "FUSE is not permitted here: " .. silent.result.stderr
   end
@@ -33,6 +38,7 @@ function M.unmount(silent)
   silent.process:kill("KILL")
   wait.until_true(function() return silent.result end)
   uv.fs_rmdir(silent.dir)
+  os.remove(silent.requests)
 end
 
 return M
