@@ -14,7 +14,6 @@
 enum {
     KILL_WAIT_MS = 500, /* at least so long after KILL before a child counts as stuck */
     POLL_EXIT_MS = 20,  /* where the kernel has no pidfd */
-    BUSY_MS = 5,        /* of the loop */
 };
 
 static void handle_closed(uv_handle_t *handle) {
@@ -134,7 +133,7 @@ static void signal_group(pid_t pid, int sig) {
 }
 
 static void kill_whole(struct exec_child *c) {
-    family_end(child_pid(c), BUSY_MS);
+    family_end(child_pid(c), FAMILY_MS);
     if (c->pen) {
         pen_kill(c->room, c->pen);
     }
@@ -326,7 +325,7 @@ struct exec_room *exec_room_open(uv_loop_t *loop) {
 void exec_room_close(struct exec_room *room) {
     while (room->first) {
         struct exec_child *c = (struct exec_child *)room->first;
-        family_end(child_pid(c), BUSY_MS);
+        family_end(child_pid(c), FAMILY_MS);
         c->events = (struct exec_events){0};
         c->reported = true;
         room_leave(room, &c->member);

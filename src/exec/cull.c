@@ -10,7 +10,6 @@
 
 enum {
     ROUND_MS = 100,  /* somebody in an uninterruptible sleep never stands still */
-    BUSY_MS = 5,     /* of the loop */
     ROUNDS_MAX = 10, /* then those are killed who are known */
 };
 
@@ -173,7 +172,7 @@ bool cull_round(struct cull *c, struct starter *starter, const struct cull_order
     j->done = on_done;
     j->ctx = ctx;
     if (starter_submit(starter, &j->job) != 0) { /* all threads hang: then here */
-        j->ms = BUSY_MS;
+        j->ms = FAMILY_MS;
         work(&j->job);
         done(&j->job);
     }

@@ -9,6 +9,9 @@
 
 enum { FAMILY_MAX = 1024, KIN_MAX = 4096 };
 
+/* As long as the end of a family may hold up the loop. */
+enum { FAMILY_MS = 5 };
+
 struct kin {
     pid_t pid;      /* 0: gone meanwhile */
     uint64_t start; /* as family_stat.start; 0: not looked at yet */
